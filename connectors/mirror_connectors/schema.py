@@ -1,0 +1,292 @@
+"""What a database promises about its rows, as plain frozen values that no engine's code touches."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated
+
+import pyarrow as pa
+from pydantic import PlainSerializer, PlainValidator, TypeAdapter
+
+from mirror_connectors.arrow_types import parse_type, spell_type
+from mirror_connectors.errors import SchemaError
+
+ArrowType = Annotated[pa.DataType, PlainValidator(parse_type), PlainSerializer(spell_type, return_type=str)]
+
+_PART = re.compile(r'"(?:[^"]|"")*"|[^."]+')
+_PLAIN_PART = re.compile(r"[^\s.\"(),]+")
+
+
+def _spell_part(part: str) -> str:
+    return part if _PLAIN_PART.fullmatch(part) else '"' + part.replace('"', '""') + '"'
+
+
+def split_name(text: str) -> tuple[str, ...]:
+    """Split a dotted name into its parts; a part with dots, quotes or spaces stands in double quotes.
+
+    >>> split_name('crm.public."my.table"')
+    ('crm', 'public', 'my.table')
+    """
+    parts: list[str] = []
+    position = 0
+    while position < len(text):
+        found = _PART.match(text, position)
+        if found is None:
+            raise ValueError(text)
+        part = found.group()
+        parts.append(part[1:-1].replace('""', '"') if part.startswith('"') else part)
+        position = found.end()
+        if position < len(text):
+            if text[position] != "." or position + 1 == len(text):
+                raise ValueError(text)
+            position += 1
+    return tuple(parts)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RelationName:
+    """A relation's three-part name: the configured source, the engine's own schema, the table."""
+
+    source: str
+    schema: str
+    table: str
+
+    def __str__(self) -> str:
+        return ".".join(_spell_part(part) for part in (self.source, self.schema, self.table))
+
+    @classmethod
+    def parse(cls, text: str) -> RelationName:
+        """Read ``source.schema.table``; raises ValueError when it has not three parts."""
+        parts = split_name(text)
+        if len(parts) != 3:
+            raise ValueError(text)
+        return cls(*parts)
+
+
+class RelationKind(StrEnum):
+    """What holds the rows. Views are never profiled; they are listed so that nothing is missing in silence."""
+
+    TABLE = "table"
+    PARTITIONED = "partitioned"
+    VIEW = "view"
+    FOREIGN = "foreign"
+
+
+class Identity(StrEnum):
+    """Who numbers the rows when an insert does not: identity columns, AUTO_INCREMENT, serial sequences, rowid aliases."""
+
+    ALWAYS = "always"
+    BY_DEFAULT = "by default"
+
+
+class Origin(StrEnum):
+    """Where a foreign key comes from."""
+
+    DECLARED = "declared"
+    LINKED = "linked"
+    INFERRED = "inferred"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. ``type`` is how its values travel; ``native`` is the engine's own spelling, enough to create it again."""
+
+    name: str
+    type: ArrowType
+    native: str
+    nullable: bool = True
+    default: str | None = None
+    generated: str | None = None
+    identity: Identity | None = None
+    domain: str | None = None
+    enum: tuple[str, ...] | None = None
+    length: int | None = None
+    """Most characters (bytes for binary) a value may have; None is unbounded."""
+    collation: str | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A primary key or a UNIQUE constraint: columns in their declared order."""
+
+    columns: tuple[str, ...]
+    name: str | None = None
+    nulls_distinct: bool = True
+    predicate: str | None = None
+    """SQL condition of a partial unique index; None covers all rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A CHECK constraint in the engine's own SQL."""
+
+    expression: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index that is not the carrier of a key: its parts are column names, or SQL where ``expressions`` is set."""
+
+    name: str
+    columns: tuple[str, ...]
+    unique: bool = False
+    native: str | None = None
+    """The engine's own CREATE INDEX text where it has one; needed for expressions, predicates and methods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One relation with everything declared on it but its foreign keys, which belong to the schema."""
+
+    name: RelationName
+    columns: tuple[Column, ...]
+    kind: RelationKind = RelationKind.TABLE
+    primary_key: Key | None = None
+    uniques: tuple[Key, ...] = ()
+    checks: tuple[Check, ...] = ()
+    exclusions: tuple[str, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    comment: str | None = None
+
+    def column(self, name: str) -> Column:
+        """Return the column of that name; raises SchemaError naming those that exist."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        known = ", ".join(column.name for column in self.columns)
+        message = f"wanted column {name!r} of {self.name}, found only: {known}"
+        raise SchemaError(message)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names in declared order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Primary key first, then the uniques."""
+        return (*((self.primary_key,) if self.primary_key else ()), *self.uniques)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """Child columns that hold a parent's key. A link between databases is a foreign key like any other."""
+
+    child: RelationName
+    columns: tuple[str, ...]
+    parent: RelationName
+    parent_columns: tuple[str, ...]
+    name: str | None = None
+    origin: Origin = Origin.DECLARED
+    deferrable: bool = False
+    validated: bool = True
+    on_delete: str | None = None
+    on_update: str | None = None
+    same: tuple[tuple[str, str], ...] = ()
+    """(child column, parent column) pairs that hold the same value wherever the key matches."""
+
+    def __str__(self) -> str:
+        child, parent = (", ".join(_spell_part(c) for c in side) for side in (self.columns, self.parent_columns))
+        return f"{self.child}({child}) -> {self.parent}({parent})"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a user should know: what was noticed, where, and what it means for the mirror. Never holds a value."""
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Relations and foreign keys of one or more sources, in name order."""
+
+    relations: tuple[Relation, ...]
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @cached_property
+    def _by_name(self) -> dict[RelationName, Relation]:
+        return {relation.name: relation for relation in self.relations}
+
+    def __iter__(self) -> Iterator[Relation]:
+        return iter(self.relations)
+
+    def __contains__(self, name: RelationName) -> bool:
+        return name in self._by_name
+
+    def relation(self, name: RelationName) -> Relation:
+        """Return the relation of that name; raises SchemaError when the schema has none."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            message = f"wanted relation {name}, which the schema does not have; it has {len(self.relations)} others"
+            raise SchemaError(message) from None
+
+    def of_source(self, source: str) -> Schema:
+        """Return the part of one source; foreign keys that leave it are left out."""
+        return Schema(
+            tuple(r for r in self.relations if r.name.source == source),
+            tuple(f for f in self.foreign_keys if f.child.source == source == f.parent.source),
+            tuple(f for f in self.findings if f.where.split(".", 1)[0] == source),
+        )
+
+    def parents_of(self, name: RelationName) -> tuple[ForeignKey, ...]:
+        """Foreign keys whose child is the relation."""
+        return tuple(f for f in self.foreign_keys if f.child == name)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over everything that the rows depend on: not comments, indexes or findings."""
+        bare = Schema(
+            tuple(
+                Relation(
+                    r.name,
+                    tuple(
+                        Column(c.name, c.type, c.native, c.nullable, generated=c.generated, enum=c.enum)
+                        for c in r.columns
+                    ),
+                    r.kind,
+                    r.primary_key,
+                    r.uniques,
+                    r.checks,
+                )
+                for r in self.relations
+            ),
+            tuple(sorted(self.foreign_keys, key=str)),
+        )
+        return hashlib.sha256(dump_schema(bare)).hexdigest()
+
+
+def union(schemas: Sequence[Schema]) -> Schema:
+    """Put the schemas of several sources side by side."""
+    return Schema(
+        tuple(relation for schema in schemas for relation in schema.relations),
+        tuple(key for schema in schemas for key in schema.foreign_keys),
+        tuple(finding for schema in schemas for finding in schema.findings),
+    )
+
+
+_ADAPTER = TypeAdapter(Schema)
+
+
+def dump_schema(schema: Schema) -> bytes:
+    """Spell a schema as JSON; `load_schema` gives an equal one back."""
+    return _ADAPTER.dump_json(schema)
+
+
+def load_schema(text: bytes | str) -> Schema:
+    """Read what `dump_schema` wrote; raises SchemaError when it is something else."""
+    try:
+        return _ADAPTER.validate_json(text)
+    except ValueError as error:
+        message = "wanted a schema that Mirror saved, found something else; inspect the source again"
+        raise SchemaError(message) from error

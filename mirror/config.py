@@ -1,0 +1,276 @@
+"""`mirror.toml` read into typed, frozen values; what it does not know it refuses."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from mirror_connectors.base import Mode
+from mirror_connectors.errors import ConfigError
+from mirror_connectors.schema import ForeignKey, Origin, RelationName, split_name
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_EMBEDDED = re.compile(r"(sqlite|duckdb):///(?!/)(?P<path>.+)")
+_SIDE = re.compile(r"(?P<relation>.+?)\s*\((?P<columns>[^()]+)\)")
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Globs = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Source(_Part):
+    """A database to learn from; opened read-only."""
+
+    url: str = Field(repr=False)
+    include: Globs = ()
+    exclude: Globs = ()
+
+    def keeps(self, schema: str, table: str) -> bool:
+        """Say whether ``include`` and ``exclude`` keep a relation; globs are over ``schema.table``."""
+        name = f"{schema}.{table}"
+        included = not self.include or any(fnmatchcase(name, glob) for glob in self.include)
+        return included and not any(fnmatchcase(name, glob) for glob in self.exclude)
+
+
+class Target(_Part):
+    """A database to fill; one for each source, under the source's name."""
+
+    url: str = Field(repr=False)
+    mode: Mode = Mode.FILL
+
+
+class Link(_Part):
+    """A foreign key between databases, or one that nobody declared."""
+
+    child: str
+    parent: str
+    same: tuple[tuple[str, str], ...] = ()
+
+    @field_validator("child", "parent")
+    @classmethod
+    def _side_is_spelled_well(cls, text: str) -> str:
+        _read_side(text)
+        return text
+
+    def foreign_key(self) -> ForeignKey:
+        """Return the link as the foreign key that it is."""
+        child, columns = _read_side(self.child)
+        parent, parent_columns = _read_side(self.parent)
+        return ForeignKey(
+            child, columns, parent, parent_columns, name=None, origin=Origin.LINKED, same=tuple(self.same)
+        )
+
+
+class Rule(_Part):
+    """What is to be done with the columns or relations that a glob matches; the last match wins."""
+
+    match: str
+    generate: str | None = None
+    value: str | int | float | bool | None = None
+    """The constant that ``generate = "constant"`` writes."""
+    copy_rows: bool = Field(default=False, alias="copy")
+
+
+class Privacy(_Part):
+    """What a profile may hold."""
+
+    unit: Globs = ()
+    k: int = Field(default=10, ge=2)
+    mode: Literal["threshold"] = "threshold"
+
+
+class Run(_Part):
+    """How much is made, from what, by how many."""
+
+    scale: float = Field(default=1.0, gt=0)
+    rows: Mapping[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    seed: int = 0
+    workers: int = Field(default=1, ge=1)
+    profile: str = "world.mirror"
+    on_drift: Literal["refuse"] = "refuse"
+    sample: int = Field(default=500_000, ge=1_000)
+    """Most rows of one relation that are read to learn its columns."""
+
+
+class Compare(_Part):
+    """Scores (0 to 1) below which `compare` fails."""
+
+    marginals: float = Field(default=0.0, ge=0, le=1)
+    fan_outs: float = Field(default=0.0, ge=0, le=1)
+
+
+class Schedule(_Part):
+    """When `mirror watch` runs the job."""
+
+    cron: str | None = None
+    timezone: str | None = None
+
+
+class Config(_Part):
+    """One job: sources, targets and what lies between them."""
+
+    sources: Mapping[Name, Source]
+    targets: Mapping[Name, Target] = Field(default_factory=dict)
+    links: tuple[Link, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    privacy: Privacy = Privacy()
+    run: Run = Run()
+    compare: Compare = Compare()
+    schedule: Schedule = Schedule()
+    folder: Path = Path()
+    """The folder of the file; relative paths start there. Not a key of the file."""
+
+    @property
+    def profile_path(self) -> Path:
+        """Where the profile is kept."""
+        return self.folder / self.run.profile
+
+    def rule_for(self, name: RelationName, column: str | None = None) -> Rule | None:
+        """Return the last rule that matches a relation (no column) or one of its columns."""
+        wanted = str(name) if column is None else f"{name}.{column}"
+        found = None
+        for rule in self.rules:
+            if fnmatchcase(wanted, rule.match):
+                found = rule
+        return found
+
+
+def _read_side(text: str) -> tuple[RelationName, tuple[str, ...]]:
+    found = _SIDE.fullmatch(text.strip())
+    if found is None:
+        message = "wanted source.schema.relation(column, ...)"
+        raise ValueError(message)
+    columns = tuple(split_name(part.strip())[0] for part in found["columns"].split(","))
+    return RelationName.parse(found["relation"]), columns
+
+
+def load(path: Path | str) -> Config:
+    """Read a configuration file.
+
+    Raises ConfigError naming the file, the key and what is allowed; unknown keys are refused with the nearest known one.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        message = f"wanted a configuration at {path}, found none that can be read; `mirror init URL` writes one"
+        raise ConfigError(message) from error
+    return parse(text, folder=path.resolve().parent, name=str(path))
+
+
+def parse(text: str, *, folder: Path, name: str = "mirror.toml") -> Config:
+    """Read a configuration from text; relative paths start at ``folder``. Raises ConfigError."""
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"at line \d+, column \d+|at end of document", str(error))
+        message = f"{name}: wanted TOML, found a syntax error {place[0] if place else ''}"
+        raise ConfigError(message.rstrip()) from None
+    if "folder" in tree:
+        message = f"{name}: unknown key 'folder'"
+        raise ConfigError(message)
+    try:
+        config = Config.model_validate({**tree, "folder": folder})
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{name}: {line}" for line in _explain(error))) from None
+    return _check(_resolve(config, name), name)
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_input=False, include_url=False):
+        place = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            *above, key = problem["loc"]
+            known = sorted(_known_keys(above))
+            nearest = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known here: {', '.join(known)}"
+            yield f"unknown key {place!r}; {hint}"
+        elif problem["type"] == "missing":
+            yield f"wanted key {place!r}, found none"
+        else:
+            yield f"{place}: {problem['msg'].lower()}"
+
+
+def _known_keys(above: list[Any]) -> set[str]:
+    part: type[BaseModel] = Config
+    for step in above:
+        field = part.model_fields.get(str(step))
+        if field is None:
+            continue
+        models = [m for m in _models_in(field.annotation)]
+        if models:
+            part = models[0]
+    return {field.alias or key for key, field in part.model_fields.items()} - {"folder"}
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _resolve(config: Config, name: str) -> Config:
+    def url_of(kind: str, key: str, url: str) -> str:
+        def value(found: re.Match[str]) -> str:
+            variable = found[1]
+            if variable not in os.environ:
+                message = f"{name}: {kind}.{key}.url wants the environment variable {variable}, which is not set"
+                raise ConfigError(message)
+            return os.environ[variable]
+
+        expanded = _VARIABLE.sub(value, url)
+        if (found := _EMBEDDED.fullmatch(expanded)) and not found["path"].startswith(":memory:"):
+            return f"{found[1]}:///{config.folder / found['path']}"
+        return expanded
+
+    return config.model_copy(
+        update={
+            "sources": MappingProxyType(
+                {k: s.model_copy(update={"url": url_of("sources", k, s.url)}) for k, s in config.sources.items()}
+            ),
+            "targets": MappingProxyType(
+                {k: t.model_copy(update={"url": url_of("targets", k, t.url)}) for k, t in config.targets.items()}
+            ),
+        }
+    )
+
+
+def _check(config: Config, name: str) -> Config:
+    if not config.sources:
+        message = f"{name}: wanted at least one [sources.NAME] with a url, found none"
+        raise ConfigError(message)
+    for target in config.targets:
+        if target not in config.sources:
+            known = ", ".join(config.sources)
+            message = f"{name}: targets.{target} mirrors a source of the same name, found only these: {known}"
+            raise ConfigError(message)
+    for link in config.links:
+        key = link.foreign_key()
+        for side in (key.child, key.parent):
+            if side.source not in config.sources:
+                known = ", ".join(config.sources)
+                message = f"{name}: a link names source {side.source!r}, found only these: {known}"
+                raise ConfigError(message)
+        if len(key.columns) != len(key.parent_columns):
+            message = f"{name}: link {key} pairs {len(key.columns)} columns with {len(key.parent_columns)}"
+            raise ConfigError(message)
+    return config

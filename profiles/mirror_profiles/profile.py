@@ -1,0 +1,255 @@
+"""What was learned of one world of linked sources, and the one file it is kept in."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationInfo
+from pydantic_core.core_schema import SerializationInfo
+
+from mirror_connectors.errors import ProfileError
+from mirror_connectors.schema import Finding, RelationName, Schema
+from mirror_profiles.columns.kinds import Marginal, Numeric
+
+VERSION = 1
+_MOST_BYTES = 1 << 30
+
+
+class Table:
+    """An immutable matrix of shares, float32, shape (cells, codes); each row sums to 1."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = np.ascontiguousarray(values, dtype=np.float32)
+        self.values.setflags(write=False)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Table) and np.array_equal(self.values, other.values)
+
+    def __hash__(self) -> int:
+        return hash(self.values.tobytes())
+
+    def __repr__(self) -> str:
+        return f"Table{self.values.shape}"
+
+
+def _store(table: Table, info: SerializationInfo) -> dict[str, int]:
+    tables: list[Table] = info.context["tables"]  # type: ignore[index]
+    tables.append(table)
+    return {"table": len(tables) - 1}
+
+
+def _fetch(found: Any, info: ValidationInfo) -> Table:  # noqa: ANN401
+    if isinstance(found, Table):
+        return found
+    tables: list[Table] = info.context["tables"]  # type: ignore[index]
+    return tables[found["table"]]
+
+
+StoredTable = Annotated[Table, PlainValidator(_fetch), PlainSerializer(_store)]
+
+
+@dataclass(frozen=True, slots=True)
+class Explainer:
+    """What a column depends on: a column of the same row, a column of the row that a foreign key finds, or how many children the row has.
+
+    ``foreign_key`` is the key's spelling, `str(ForeignKey)`. With ``column`` None it is a fan-out, and the row is the parent.
+    """
+
+    column: str | None
+    foreign_key: str | None
+    groups: tuple[int, ...]
+    """Group of each of the explainer's codes (0 … number of codes); groups count from 0."""
+
+    @property
+    def size(self) -> int:
+        """Number of groups."""
+        return max(self.groups) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Dependence:
+    """Shares of a column's codes in each cell of its explainers' groups (row-major: the last explainer runs fastest)."""
+
+    explainers: tuple[Explainer, ...]
+    table: StoredTable
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A temporal column that this one never lies before: in the same row, or in the row that a foreign key finds."""
+
+    column: str
+    foreign_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnProfile:
+    """One column: its NULLs, its marginal, and what it depends on. With an anchor the marginal is of the gap after it."""
+
+    name: str
+    nulls: float
+    marginal: Marginal
+    anchor: Anchor | None = None
+    dependence: Dependence | None = None
+    released: str = "schema"
+    """What let this leave the source: ``schema``, ``config``, ``public`` or ``threshold:k``."""
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """Children per parent along one foreign key."""
+
+    foreign_key: str
+    parents: int
+    children: int
+    nulls: float
+    """Share of child rows whose key is NULL."""
+    orphans: float
+    """Share of child rows whose key finds no parent; only links and keys that were never validated have any."""
+    marginal: Numeric | None
+    """Children per parent, over all parents; None when nothing may be said."""
+    ranks: tuple[float, ...] = ()
+    """Children of the largest parent, the second, …, when parents are few; () when they are many."""
+    levels: tuple[float, ...] = ()
+    """Of a self-reference: share of rows at depth 0 (roots), 1, …"""
+    released: str = "schema"
+
+
+@dataclass(frozen=True, slots=True)
+class RelationProfile:
+    """One relation: how many rows, and its columns in declared order."""
+
+    name: RelationName
+    rows: int
+    columns: tuple[ColumnProfile, ...]
+
+    def column(self, name: str) -> ColumnProfile:
+        """Return the column of that name; raises ProfileError when it was not profiled."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        message = f"wanted a profile of {self.name}.{name}, found none; profile the source again"
+        raise ProfileError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where one source's part comes from."""
+
+    source: str
+    engine: str
+    fingerprint: str
+    """`Schema.fingerprint` of the source when it was profiled."""
+    at: str
+    """UTC, ISO 8601, to the minute."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All that a mirror needs to know. Safe to share as far as its privacy settings promise."""
+
+    schema: Schema
+    """All sources in one graph; links are among its foreign keys."""
+    relations: tuple[RelationProfile, ...]
+    fan_outs: tuple[FanOut, ...]
+    provenance: tuple[Provenance, ...]
+    k: int
+    findings: tuple[Finding, ...] = ()
+    version: int = VERSION
+
+    @cached_property
+    def _relations(self) -> dict[RelationName, RelationProfile]:
+        return {relation.name: relation for relation in self.relations}
+
+    @cached_property
+    def _fan_outs(self) -> dict[str, FanOut]:
+        return {fan_out.foreign_key: fan_out for fan_out in self.fan_outs}
+
+    def relation(self, name: RelationName) -> RelationProfile:
+        """Return the relation's profile; raises ProfileError when there is none."""
+        try:
+            return self._relations[name]
+        except KeyError:
+            message = f"wanted a profile of {name}, found none; profile the sources again"
+            raise ProfileError(message) from None
+
+    def fan_out(self, foreign_key: str) -> FanOut | None:
+        """Return the fan-out along a foreign key given by its spelling."""
+        return self._fan_outs.get(foreign_key)
+
+
+_ADAPTER = TypeAdapter(Profile)
+
+
+def save(profile: Profile, path: Path | str) -> None:
+    """Write the profile as one zip of ``profile.json`` and ``tables.arrow``; the old file stays until the new one is whole."""
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(dump(profile))
+    part.replace(path)
+
+
+def dump(profile: Profile) -> bytes:
+    """Return the bytes of the profile's file; equal profiles give equal bytes."""
+    tables: list[Table] = []
+    text = _ADAPTER.dump_json(profile, context={"tables": tables}, indent=1)
+    arrow = pa.table(
+        {
+            "cells": pa.array([t.values.shape[0] for t in tables], pa.int32()),
+            "codes": pa.array([t.values.shape[1] for t in tables], pa.int32()),
+            "shares": pa.array([t.values.ravel() for t in tables], pa.list_(pa.float32())),
+        }
+    )
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, arrow.schema) as writer:
+        writer.write_table(arrow)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (("profile.json", text), ("tables.arrow", sink.getvalue())):
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def load(path: Path | str) -> Profile:
+    """Read a profile's file. Raises ProfileError when it is missing, damaged or of another version."""
+    path = Path(path)
+    try:
+        return _read(path)
+    except FileNotFoundError as error:
+        message = f"wanted a profile at {path}, found no file; `mirror profile` writes it"
+        raise ProfileError(message) from error
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError, pa.ArrowException) as error:
+        message = f"wanted a profile at {path}, found a file that is damaged or none of Mirror's; profile the sources again"
+        raise ProfileError(message) from error
+
+
+def _read(path: Path) -> Profile:
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
+            raise ValueError(path)
+        text = archive.read("profile.json")
+        arrow = pa.ipc.open_file(pa.BufferReader(archive.read("tables.arrow"))).read_all()
+    found = json.loads(text).get("version")
+    if found != VERSION:
+        message = f"wanted a profile of version {VERSION} at {path}, found version {found}; profile the sources again"
+        raise ProfileError(message)
+    shares = arrow["shares"].combine_chunks()
+    offsets = shares.offsets.to_numpy()
+    flat = shares.values.to_numpy(zero_copy_only=False)
+    tables = [
+        Table(flat[offsets[i] : offsets[i + 1]].reshape(cells, codes))
+        for i, (cells, codes) in enumerate(
+            zip(arrow["cells"].to_pylist(), arrow["codes"].to_pylist(), strict=True)
+        )
+    ]
+    return _ADAPTER.validate_json(text, context={"tables": tables})

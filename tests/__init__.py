@@ -1,0 +1,1 @@
+"""Tests of Mirror on real engines."""

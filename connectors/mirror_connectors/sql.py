@@ -6,25 +6,26 @@ How a schema of one engine stands in another is said in `mirror_connectors.trans
 from __future__ import annotations
 
 import errno
+import hashlib
 import re
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
-from mirror_connectors.base import Engine
-from mirror_connectors.errors import MirrorError
+from mirror_connectors.base import Engine, writable_columns
+from mirror_connectors.errors import LoadError, MirrorError
 from mirror_connectors.schema import Column, Finding, ForeignKey, Identity, Index, Key, Relation, RelationName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy.engine import Dialect
-    from sqlalchemy.sql import Executable
+    from sqlalchemy.sql import ClauseElement, Executable
     from sqlalchemy.sql.compiler import IdentifierPreparer
 
 # ---------------------------------------------------------------------------------------------------- statements
@@ -38,7 +39,7 @@ def dialect(engine: Engine) -> Dialect:
     """
     match engine:
         case Engine.POSTGRESQL | Engine.DUCKDB:
-            return postgresql.base.PGDialect(paramstyle="qmark")
+            return postgresql.base.PGDialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
         case Engine.MARIADB:
             return mysql.base.MySQLDialect(paramstyle="qmark", is_mariadb=True)
         case Engine.SQLITE:
@@ -92,7 +93,7 @@ def table(relation: Relation) -> sa.Table:
 
 def compile(statement: Executable, dialect: Dialect) -> tuple[str, tuple[Any, ...] | dict[str, Any]]:  # noqa: A001
     """Spell a Core statement for a dialect; parameters come as the dialect wants them, a tuple or a mapping."""
-    compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    compiled = cast("ClauseElement", statement).compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     values = dict(compiled.params)
     for name, bind in getattr(compiled, "binds", {}).items():
         process = bind.type.dialect_impl(dialect).bind_processor(dialect)
@@ -226,15 +227,18 @@ def short_name(name: str, limit: int, *, by_bytes: bool = True) -> str:
     >>> short_name("a" * 70, 20)
     'aaaaaaaaaaa_6bd5e503'
     """
-    import hashlib
-
     size = len(name.encode()) if by_bytes else len(name)
     if size <= limit:
         return name
-    mark = "_" + hashlib.sha256(name.encode()).hexdigest()[:8]
+    mark = "_" + name_mark(name)
     room = limit - len(mark)
     kept = name.encode()[:room].decode(errors="ignore") if by_bytes else name[:room]
     return kept + mark
+
+
+def name_mark(name: str) -> str:
+    """Return eight hexadecimal digits that tell a name from others."""
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
 def match_columns(wanted: Relation, found: Relation) -> tuple[str, ...]:
@@ -252,7 +256,7 @@ def match_columns(wanted: Relation, found: Relation) -> tuple[str, ...]:
             problems.append(f"column {column.name!r} is missing")
         elif other.generated is not None:
             problems.append(f"column {column.name!r} is generated there")
-        elif _family(column.type) != _family(other.type):
+        elif family(column.type) != family(other.type):
             problems.append(f"column {column.name!r} should be {column.native} and is {other.native}")
     problems += [
         f"column {column.name!r} is NOT NULL, has no default, and is not in the mirrored schema"
@@ -262,7 +266,8 @@ def match_columns(wanted: Relation, found: Relation) -> tuple[str, ...]:
     return tuple(problems)
 
 
-def _family(type_: pa.DataType) -> str:
+def family(type_: pa.DataType) -> str:
+    """Name the kind of values that a type holds; within one family, one type's values can be another's."""
     if pa.types.is_integer(type_) or pa.types.is_decimal(type_) or pa.types.is_boolean(type_):
         return "exact number"
     if pa.types.is_floating(type_):
@@ -274,6 +279,30 @@ def _family(type_: pa.DataType) -> str:
     if pa.types.is_binary(type_) or pa.types.is_large_binary(type_):
         return "binary"
     return str(type_)
+
+
+def conform(relation: Relation, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Bring a batch into the form that a load writes: the writable columns in declared order, each of its own type.
+
+    Raises LoadError for a column that is missing or whose values the type cannot hold.
+    """
+    arrays = []
+    for name in writable_columns(relation):
+        wanted, at = relation.column(name).type, batch.schema.get_field_index(name)
+        if at < 0:
+            message = f"wanted column {name!r} in every batch for {relation.name}, found a batch without it"
+            raise LoadError(message)
+        array = batch.column(at)
+        if array.type != wanted:
+            try:
+                array = array.cast(wanted)
+            except pa.ArrowException:
+                message = (
+                    f"wanted values of type {wanted} in {relation.name}({name}), found {array.type} that do not fit"
+                )
+                raise LoadError(message) from None
+        arrays.append(array)
+    return pa.RecordBatch.from_arrays(arrays, names=list(writable_columns(relation)))
 
 
 # -------------------------------------------------------------------------------------------------- driver errors

@@ -1,0 +1,531 @@
+"""How a schema of one engine stands in another: names, types, keys, and a finding for each thing without a twin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from mirror_connectors.base import Engine
+from mirror_connectors.expressions import transpile
+from mirror_connectors.schema import (
+    Check,
+    Column,
+    Finding,
+    ForeignKey,
+    Identity,
+    Index,
+    Key,
+    Origin,
+    Relation,
+    RelationKind,
+    RelationName,
+    Schema,
+)
+from mirror_connectors.sql import family, name_mark, preparer, quoted, short_name, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+DEFAULT_SCHEMA = {Engine.POSTGRESQL: "public", Engine.DUCKDB: "main", Engine.SQLITE: "main"}
+"""The schema that an unqualified name means; on MariaDB it is the database, which only its URL tells."""
+_MANY_SCHEMAS = frozenset({Engine.POSTGRESQL, Engine.DUCKDB})
+_CASE_SENSITIVE = frozenset({Engine.POSTGRESQL})
+_KEY_CHARACTERS = 191
+_INNODB_KEY_BYTES = 3072
+_INNODB_ROW_BYTES = 60_000
+
+
+# ---------------------------------------------------------------------------------------------------------- types
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """A column's native type in an engine, the Arrow type that its values travel in, and what is lost, if anything."""
+
+    native: str
+    type: pa.DataType
+    loss: str | None = None
+
+
+_INTEGERS = {
+    # Arrow type: PostgreSQL, MariaDB, SQLite, DuckDB
+    "int8": ("smallint", "tinyint", "TINYINT", "TINYINT"),
+    "int16": ("smallint", "smallint", "SMALLINT", "SMALLINT"),
+    "int32": ("integer", "int", "INTEGER", "INTEGER"),
+    "int64": ("bigint", "bigint", "BIGINT", "BIGINT"),
+    "uint8": ("smallint", "tinyint unsigned", "SMALLINT", "UTINYINT"),
+    "uint16": ("integer", "smallint unsigned", "INTEGER", "USMALLINT"),
+    "uint32": ("bigint", "int unsigned", "BIGINT", "UINTEGER"),
+    "uint64": ("numeric(20,0)", "bigint unsigned", "BIGINT", "UBIGINT"),
+}
+_INTEGER_ORDER = (Engine.POSTGRESQL, Engine.MARIADB, Engine.SQLITE, Engine.DUCKDB)
+_SIGNED = {  # what PostgreSQL, which has no other integers, takes instead
+    "int8": pa.int16(),
+    "uint8": pa.int16(),
+    "uint16": pa.int32(),
+    "uint32": pa.int64(),
+    "uint64": pa.decimal128(20, 0),
+}
+
+
+def _integer(type_: pa.DataType, target: Engine) -> Spelling:
+    native = _INTEGERS[str(type_)][_INTEGER_ORDER.index(target)]
+    if target is Engine.SQLITE:
+        loss = "values above 9223372036854775807 do not fit" if type_ == pa.uint64() else None
+        return Spelling(native, pa.int64(), loss)
+    return Spelling(native, _SIGNED.get(str(type_), type_) if target is Engine.POSTGRESQL else type_)
+
+
+def _is_json(column: Column) -> bool:
+    return column.native.lower() in ("json", "jsonb")
+
+
+def _is_uuid(column: Column) -> bool:
+    return column.native.lower() == "uuid"
+
+
+def _text(column: Column) -> bool:
+    return bool(
+        pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_list(column.type)
+    )
+
+
+def _binary(column: Column) -> bool:
+    return bool(pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type))
+
+
+def _decimal(column: Column, word: str, most: int, most_scale: int) -> Spelling:
+    type_ = column.type
+    scale = max(type_.scale, 0)
+    precision = max(type_.precision - min(type_.scale, 0), scale)
+    if scale <= most_scale and precision <= most:
+        return Spelling(f"{word}({precision},{scale})", pa.decimal128(precision, scale))
+    scale = min(scale, most_scale)
+    precision = min(precision, most)
+    return Spelling(
+        f"{word}({precision},{scale})", pa.decimal128(precision, scale), "digits after the point are rounded"
+    )
+
+
+def _postgresql(column: Column) -> Spelling:
+    type_ = column.type
+    if pa.types.is_decimal(type_):
+        return _decimal(column, "numeric", 38, 38)
+    if _text(column):
+        if _is_json(column) or _is_uuid(column):
+            return Spelling("uuid" if _is_uuid(column) else "jsonb", pa.string())
+        bounded = column.length is not None and 0 < column.length <= 10_485_760
+        return Spelling(f"varchar({column.length})" if bounded else "text", pa.string())
+    if _binary(column):
+        return Spelling("bytea", pa.binary())
+    if pa.types.is_timestamp(type_):
+        return Spelling("timestamptz", pa.timestamp("us", tz="UTC")) if type_.tz else Spelling("timestamp", type_)
+    words = {"bool": "boolean", "float": "real", "double": "double precision", "date32[day]": "date"}
+    words |= {"time64[us]": "time", "duration[us]": "interval"}
+    return Spelling(words[str(type_)], type_)
+
+
+def _mariadb(column: Column) -> Spelling:
+    type_, length = column.type, column.length
+    if pa.types.is_decimal(type_):
+        return _decimal(column, "decimal", 65, 38)
+    if _text(column):
+        if _is_json(column):
+            return Spelling("json", pa.string())
+        if _is_uuid(column):
+            return Spelling("char(36)", pa.string())
+        if length is not None and 0 < length <= 4000:
+            return Spelling(f"varchar({length})", pa.string())
+        return Spelling("longtext", pa.string())
+    if _binary(column):
+        bounded = length is not None and 0 < length <= 4000
+        return Spelling(f"varbinary({length})" if bounded else "longblob", pa.binary())
+    if pa.types.is_timestamp(type_):
+        loss = "its zone is dropped and its values are kept in UTC" if type_.tz else None
+        return Spelling("datetime(6)", pa.timestamp("us"), loss)
+    if pa.types.is_time(type_):
+        return Spelling("time(6)", pa.string())
+    if pa.types.is_duration(type_):
+        return Spelling("bigint", pa.int64(), "intervals are kept as whole microseconds")
+    words = {"bool": "tinyint(1)", "float": "float", "double": "double", "date32[day]": "date"}
+    return Spelling(words[str(type_)], type_)
+
+
+def _sqlite(column: Column) -> Spelling:
+    type_ = column.type
+    if pa.types.is_decimal(type_):
+        spelling = _decimal(column, "DECIMAL", 38, 38)
+        loss = "more than 15 digits are rounded" if spelling.type.precision > 15 else spelling.loss
+        return replace(spelling, loss=loss)
+    if _text(column):
+        return Spelling(f"VARCHAR({column.length})" if column.length else "TEXT", pa.string())
+    if _binary(column):
+        return Spelling("BLOB", pa.binary())
+    if pa.types.is_timestamp(type_):
+        loss = "its zone is dropped and its values are kept in UTC" if type_.tz else None
+        return Spelling("TIMESTAMP", pa.timestamp("us"), loss)
+    if pa.types.is_duration(type_):
+        return Spelling("BIGINT", pa.int64(), "intervals are kept as whole microseconds")
+    words = {"bool": "BOOLEAN", "float": "REAL", "double": "DOUBLE", "date32[day]": "DATE", "time64[us]": "TIME"}
+    return Spelling(words[str(type_)], pa.float64() if pa.types.is_floating(type_) else type_)
+
+
+def _duckdb(column: Column) -> Spelling:
+    type_ = column.type
+    if pa.types.is_decimal(type_):
+        return _decimal(column, "DECIMAL", 38, 38)
+    if _text(column):
+        return Spelling("UUID" if _is_uuid(column) else "JSON" if _is_json(column) else "VARCHAR", pa.string())
+    if _binary(column):
+        return Spelling("BLOB", pa.binary())
+    if pa.types.is_timestamp(type_):
+        zoned = type_.tz is not None
+        native = "TIMESTAMP WITH TIME ZONE" if zoned else "TIMESTAMP"
+        return Spelling(native, pa.timestamp("us", tz="UTC") if zoned else type_)
+    words = {"bool": "BOOLEAN", "float": "FLOAT", "double": "DOUBLE", "date32[day]": "DATE"}
+    words |= {"time64[us]": "TIME", "duration[us]": "INTERVAL"}
+    return Spelling(words[str(type_)], type_)
+
+
+NATIVE: Mapping[Engine, Callable[[Column], Spelling]] = {
+    Engine.POSTGRESQL: _postgresql,
+    Engine.MARIADB: _mariadb,
+    Engine.SQLITE: _sqlite,
+    Engine.DUCKDB: _duckdb,
+}
+"""How each engine spells a column of any other, by Arrow type and length; integers are told apart before."""
+
+
+def spell(column: Column, target: Engine) -> Spelling:
+    """Return how a column of any engine is typed in ``target``."""
+    if pa.types.is_integer(column.type):
+        return _integer(column.type, target)
+    return NATIVE[target](column)
+
+
+# ------------------------------------------------------------------------------------------------------ translate
+
+
+def translate(
+    schema: Schema, *, origin: Engine, target: Engine, catalog: str | None = None
+) -> tuple[Schema, tuple[Finding, ...]]:
+    """Say how one source's schema stands in ``target``; see `Connector.translate`.
+
+    ``catalog`` is the one schema of an engine that has no others (the database's name on MariaDB).
+    """
+    names, placing = _place(schema, origin, target, catalog or DEFAULT_SCHEMA.get(target, ""))
+    findings = [*placing, *(f for relation in schema for f in _kind_findings(relation))]
+    if origin is target:
+        relations = tuple(replace(r, name=names[r.name], kind=_kind(r)) for r in schema)
+        keys = tuple(
+            replace(k, child=names[k.child], parent=names.get(k.parent, k.parent)) for k in schema.foreign_keys
+        )
+        return Schema(relations, keys), tuple(findings)
+    crossing = _Crossing(schema, origin, target, names)
+    crossed = [crossing.relation(relation) for relation in schema]
+    keys = crossing.foreign_keys({old.name: new for old, new in zip(schema, crossed, strict=True)})
+    if target is Engine.MARIADB:
+        crossed = _equal_key_types(crossed, keys)
+    return Schema(tuple(crossed), keys), (*findings, *crossing.findings)
+
+
+def _kind(relation: Relation) -> RelationKind:
+    return RelationKind.TABLE if relation.kind is RelationKind.PARTITIONED else relation.kind
+
+
+def _kind_findings(relation: Relation) -> tuple[Finding, ...]:
+    where = str(relation.name)
+    match relation.kind:
+        case RelationKind.PARTITIONED:
+            return (Finding(where, "its partitions are not created in a target that lacks it; it becomes one table"),)
+        case RelationKind.VIEW | RelationKind.FOREIGN:
+            return (Finding(where, f"it is a {relation.kind} and is not created in the target"),)
+        case _:
+            return ()
+
+
+class _Names:
+    """Hands out names that an engine allows and that nothing else in the same room has."""
+
+    def __init__(self, target: Engine) -> None:
+        self._target = target
+        self._taken: set[tuple[str, str]] = set()
+
+    def give(self, wanted: str, room: str = "") -> str:
+        name = self._allowed(wanted)
+        if self._fold(name, room) in self._taken:
+            name = self._allowed(f"{wanted}_{name_mark(wanted)}")
+        count = 2
+        while self._fold(name, room) in self._taken:
+            name, count = self._allowed(f"{wanted}_{count}"), count + 1
+        self._taken.add(self._fold(name, room))
+        return name
+
+    def _fold(self, name: str, room: str) -> tuple[str, str]:
+        return (room, name) if self._target in _CASE_SENSITIVE else (room, name.lower())
+
+    def _allowed(self, name: str) -> str:
+        match self._target:
+            case Engine.POSTGRESQL:
+                return short_name(name, 63)
+            case Engine.MARIADB:
+                # No characters beyond the basic plane, no space at the end.
+                plain = "".join(c if ord(c) < 0x10000 else "_" for c in name)
+                plain = plain[:-1] + "_" if plain.endswith(" ") else plain
+                return short_name(plain, 64, by_bytes=False)
+            case _:
+                return name
+
+
+def _place(
+    schema: Schema, origin: Engine, target: Engine, home: str
+) -> tuple[dict[RelationName, RelationName], list[Finding]]:
+    """Give each relation its schema and table in the target."""
+    if origin is target and target in _MANY_SCHEMAS:
+        return {relation.name: relation.name for relation in schema}, []
+    usual = DEFAULT_SCHEMA.get(origin, "")
+    # Relations of the usual schema come first, so that no flattened name takes theirs.
+    ordered = sorted((relation.name for relation in schema), key=lambda name: name.schema != usual)
+    schemas = list(dict.fromkeys(name.schema for name in ordered))
+    if origin not in _MANY_SCHEMAS or (len(schemas) == 1 and target not in _MANY_SCHEMAS):
+        usual = schemas[0] if schemas else usual
+    given = _Names(target)
+    given.give(home)
+    rooms = {schema: home for schema in schemas if schema == usual or target not in _MANY_SCHEMAS}
+    rooms |= {schema: given.give(schema) for schema in schemas if schema not in rooms}
+    tables, names = _Names(target), dict[RelationName, RelationName]()
+    findings: list[Finding] = []
+    for old in ordered:
+        flattened = target not in _MANY_SCHEMAS and old.schema != usual
+        room = rooms[old.schema]
+        table = tables.give(f"{old.schema}_{old.table}" if flattened else old.table, room)
+        names[old] = RelationName(old.source, room, table)
+        if table != old.table:
+            findings.append(Finding(str(old), f"it is named {table!r} in the target"))
+    return names, findings
+
+
+class _Crossing:
+    """Carries relations from one engine to another and notes what falls overboard."""
+
+    def __init__(
+        self, schema: Schema, origin: Engine, target: Engine, names: Mapping[RelationName, RelationName]
+    ) -> None:
+        self.findings: list[Finding] = []
+        self._schema, self._origin, self._target, self._names = schema, origin, target, names
+        self._columns: dict[RelationName, dict[str, Column]] = {}
+        self._index_names = _Names(target)
+        for name in names.values():
+            self._index_names.give(name.table, name.schema)
+
+    def _note(self, relation: Relation, what: str) -> None:
+        self.findings.append(Finding(str(relation.name), what))
+
+    def relation(self, relation: Relation) -> Relation:
+        columns = self._spell(relation)
+        checks = self._checks(relation, columns)
+        if self._target is Engine.MARIADB:
+            columns = self._fit_innodb(relation, columns)
+        columns = self._number(relation, columns)
+        self._columns[relation.name] = columns
+        primary = None
+        if relation.primary_key is not None:
+            named = relation.primary_key.columns
+            primary = Key(tuple(columns[c].name for c in named))
+            columns |= {c: replace(columns[c], nullable=False) for c in named}
+        if relation.exclusions:
+            self._note(relation, f"its {len(relation.exclusions)} EXCLUDE constraints have no twin and are left out")
+        return Relation(
+            self._names[relation.name],
+            tuple(columns.values()),
+            _kind(relation),
+            primary,
+            self._uniques(relation, columns),
+            checks,
+            indexes=self._indexes(relation, columns),
+        )
+
+    def _spell(self, relation: Relation) -> dict[str, Column]:
+        given = _Names(self._target)
+        columns: dict[str, Column] = {}
+        for column in relation.columns:
+            asked = column
+            if column.enum is not None:
+                asked = replace(column, length=max((len(label) for label in column.enum), default=1))
+            spelling = spell(asked, self._target)
+            name = given.give(column.name)
+            bounded = pa.types.is_string(spelling.type) or pa.types.is_binary(spelling.type)
+            length = asked.length if bounded else None
+            columns[column.name] = Column(
+                name, spelling.type, spelling.native, column.nullable, identity=column.identity, length=length
+            )
+            if spelling.loss:
+                self._note(relation, f"column {column.name}: {spelling.loss}")
+            if name != column.name:
+                self._note(relation, f"column {column.name} is named {name!r} in the target")
+        where = relation.name
+        for what, dropped in (
+            ("defaults are left out", [c.name for c in relation.columns if c.default and not c.generated]),
+            ("collations are left out", [c.name for c in relation.columns if c.collation]),
+            (
+                "columns generated by an expression become plain columns",
+                [c.name for c in relation.columns if c.generated],
+            ),
+            ("arrays are kept as text", [c.name for c in relation.columns if pa.types.is_list(c.type)]),
+            ("comments are left out", [c.name for c in relation.columns if c.comment]),
+        ):
+            self.findings += summary(where, what, dropped)
+        return columns
+
+    def _checks(self, relation: Relation, columns: Mapping[str, Column]) -> tuple[Check, ...]:
+        quoter = preparer(self._target)
+        checks: list[Check] = []
+        for column in relation.columns:
+            if column.enum:
+                labels = ", ".join("'" + label.replace("'", "''") + "'" for label in column.enum)
+                checks.append(Check(f"{quoted(quoter, columns[column.name].name)} IN ({labels})"))
+        lost = 0
+        for check in relation.checks:
+            spelled = transpile(check.expression, origin=self._origin, target=self._target, columns=columns)
+            if spelled is not None:
+                checks.append(Check(spelled))
+            lost += spelled is None
+        if lost:
+            self._note(relation, f"{lost} of its CHECKs cannot be said in {self._target} and are left out")
+        return tuple(checks)
+
+    def _uniques(self, relation: Relation, columns: Mapping[str, Column]) -> tuple[Key, ...]:
+        keys: list[Key] = []
+        for key in relation.uniques:
+            named = ", ".join(key.columns)
+            predicate = key.predicate
+            if predicate is not None:
+                if self._target in (Engine.POSTGRESQL, Engine.SQLITE):
+                    predicate = transpile(predicate, origin=self._origin, target=self._target, columns=columns)
+                if predicate is None or self._target not in (Engine.POSTGRESQL, Engine.SQLITE):
+                    self._note(relation, f"the partial unique over {named} cannot be said in {self._target}")
+                    continue
+            if not key.nulls_distinct and self._target is not Engine.POSTGRESQL:
+                self._note(relation, f"the unique over {named} treats NULLs as distinct in {self._target}")
+            distinct = key.nulls_distinct or self._target is not Engine.POSTGRESQL
+            carried = Key(tuple(columns[c].name for c in key.columns), nulls_distinct=distinct, predicate=predicate)
+            if carried not in keys:
+                keys.append(carried)
+        return tuple(keys)
+
+    def _indexes(self, relation: Relation, columns: Mapping[str, Column]) -> tuple[Index, ...]:
+        kept: list[Index] = []
+        for index in relation.indexes:
+            if index.native is not None or any(c not in columns for c in index.columns):
+                self._note(relation, f"index {index.name} has no twin and is left out")
+                continue
+            name = self._index_names.give(index.name, self._names[relation.name].schema)
+            kept.append(Index(name, tuple(columns[c].name for c in index.columns), index.unique))
+        return tuple(kept)
+
+    def _number(self, relation: Relation, columns: dict[str, Column]) -> dict[str, Column]:
+        """Keep an identity only where the target can number that column itself."""
+        primary = relation.primary_key.columns if relation.primary_key else ()
+        numbered = [name for name, column in columns.items() if column.identity is not None]
+        for name in numbered:
+            if self._target is Engine.SQLITE and primary == (name,):
+                columns[name] = replace(columns[name], native="INTEGER", type=pa.int64(), identity=Identity.BY_DEFAULT)
+            elif self._target is Engine.MARIADB and len(numbered) == 1 and primary[:1] == (name,):
+                columns[name] = replace(columns[name], identity=Identity.BY_DEFAULT)
+            elif self._target in (Engine.SQLITE, Engine.MARIADB):
+                columns[name] = replace(columns[name], identity=None)
+                self._note(relation, f"column {name} does not number itself in {self._target}")
+        return columns
+
+    def _fit_innodb(self, relation: Relation, columns: dict[str, Column]) -> dict[str, Column]:
+        """Bound text and binary columns in keys, which InnoDB wants, and keep a row within what it holds."""
+        keys = [key.columns for key in relation.keys]
+        keys += [k.columns for k in self._schema.foreign_keys if k.child == relation.name]
+        keys += [k.parent_columns for k in self._schema.foreign_keys if k.parent == relation.name]
+        keyed = {column for key in keys for column in key}
+        for key in keys:
+            wide = [c for c in key if columns[c].native.startswith(("var", "long"))]
+            room = (_INNODB_KEY_BYTES - 20 * (len(key) - len(wide))) // 4 // max(len(wide), 1)
+            for name in wide:
+                column = columns[name]
+                most = min(column.length or _KEY_CHARACTERS, room)
+                word = "varchar" if pa.types.is_string(column.type) else "varbinary"
+                if column.native != f"{word}({most})":
+                    self._note(relation, f"column {name} is in a key and takes at most {most} characters")
+                columns[name] = replace(column, native=f"{word}({most})", length=most)
+        by_length = sorted(columns, key=lambda c: columns[c].length or 0, reverse=True)
+        for name in by_length:
+            if sum(4 * (c.length or 4) for c in columns.values() if "var" in c.native) <= _INNODB_ROW_BYTES:
+                break
+            if name not in keyed and columns[name].native.startswith("varchar"):
+                columns[name] = replace(columns[name], native="longtext")
+        return columns
+
+    def foreign_keys(self, crossed: Mapping[RelationName, Relation]) -> tuple[ForeignKey, ...]:
+        kept: list[ForeignKey] = []
+        for key in self._schema.foreign_keys:
+            if key.child not in crossed or key.parent not in crossed:
+                kept.append(key)
+                continue
+            child, parent = (self._columns[side] for side in (key.child, key.parent))
+            columns = tuple(child[c].name for c in key.columns)
+            parent_columns = tuple(parent[c].name for c in key.parent_columns)
+            if key.origin is Origin.DECLARED and (why := self._unsayable(key, crossed)):
+                self.findings.append(Finding(str(key.child), f"the foreign key {key} is left out: {why}"))
+                continue
+            actions = [self._action(key, action) for action in (key.on_delete, key.on_update)]
+            kept.append(
+                replace(
+                    key,
+                    child=self._names[key.child],
+                    columns=columns,
+                    parent=self._names[key.parent],
+                    parent_columns=parent_columns,
+                    name=None,
+                    deferrable=key.deferrable and self._target in (Engine.POSTGRESQL, Engine.SQLITE),
+                    on_delete=actions[0],
+                    on_update=actions[1],
+                    same=tuple((child[a].name, parent[b].name) for a, b in key.same),
+                )
+            )
+        return tuple(kept)
+
+    def _unsayable(self, key: ForeignKey, crossed: Mapping[RelationName, Relation]) -> str | None:
+        if not key.validated and self._target is not Engine.POSTGRESQL:
+            return "the source has not validated it"
+        parent = crossed[key.parent]
+        named = {self._columns[key.parent][c].name for c in key.parent_columns}
+        if not any(set(k.columns) == named and k.predicate is None for k in parent.keys):
+            return "its parent columns are no key"
+        pairs = zip(key.columns, key.parent_columns, strict=True)
+        if any(family(self._columns[key.child][a].type) != family(self._columns[key.parent][b].type) for a, b in pairs):
+            return "child and parent columns are of different types"
+        return None
+
+    def _action(self, key: ForeignKey, action: str | None) -> str | None:
+        if action is None:
+            return None
+        if self._target is Engine.DUCKDB or (self._target is Engine.MARIADB and action == "SET DEFAULT"):
+            self.findings.append(Finding(str(key.child), f"{action} of the foreign key {key} has no twin"))
+            return None
+        return action
+
+
+def _equal_key_types(relations: Sequence[Relation], keys: Sequence[ForeignKey]) -> list[Relation]:
+    """Give the child columns of every foreign key the types of the parent's, which InnoDB insists on."""
+    columns = {(r.name, c.name): c for r in relations for c in r.columns}
+    declared = [key for key in keys if key.origin is Origin.DECLARED]
+    for _ in declared:
+        changed = False
+        for key in declared:
+            for child, parent in zip(key.columns, key.parent_columns, strict=True):
+                old, model = columns.get((key.child, child)), columns.get((key.parent, parent))
+                if old is None or model is None or old.native == model.native:
+                    continue
+                columns[key.child, child] = replace(old, native=model.native, type=model.type, length=model.length)
+                changed = True
+        if not changed:
+            break
+    return [replace(r, columns=tuple(columns[r.name, c.name] for c in r.columns)) for r in relations]

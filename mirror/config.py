@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +22,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _EMBEDDED = re.compile(r"(sqlite|duckdb):///(?!/)(?P<path>.+)")
 _SIDE = re.compile(r"(?P<relation>.+?)\s*\((?P<columns>[^()]+)\)")
 
+Side = Literal["sources", "targets"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 
 
@@ -162,22 +163,34 @@ def _read_side(text: str) -> tuple[RelationName, tuple[str, ...]]:
     return RelationName.parse(found["relation"]), columns
 
 
-def load(path: Path | str) -> Config:
-    """Read a configuration file.
+def load(path: Path | str, *, needs: Collection[Side] = ("sources", "targets")) -> Config:
+    """Read a configuration file. URLs of the sides that nobody ``needs`` stay as they are spelled, variables and all.
 
-    Raises ConfigError naming the file, the key and what is allowed; unknown keys are refused with the nearest known one.
+    Raises ConfigError naming the file, the key and what is allowed; unknown keys are refused with the nearest known
+    one.
     """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         message = f"wanted a configuration at {path}, found none that can be read; `mirror init URL` writes one"
         raise ConfigError(message) from error
-    return parse(text, folder=path.resolve().parent, name=str(path))
+    return parse(text, folder=path.resolve().parent, name=str(path), needs=needs)
 
 
-def parse(text: str, *, folder: Path, name: str = "mirror.toml") -> Config:
-    """Read a configuration from text; relative paths start at ``folder``. Raises ConfigError."""
+def parse(
+    text: str, *, folder: Path, name: str = "mirror.toml", needs: Collection[Side] = ("sources", "targets")
+) -> Config:
+    r"""Read a configuration from text; relative paths start at ``folder``. Raises ConfigError.
+
+    >>> config = parse('[sources.crm]\nurl = "sqlite:///crm.db"\n[run]\nscale = 0.1', folder=Path("/data"))
+    >>> config.sources["crm"].url, config.run.scale
+    ('sqlite:////data/crm.db', 0.1)
+    >>> parse('[sources.crm]\nulr = "sqlite:///crm.db"', folder=Path("/data"))
+    Traceback (most recent call last):
+    mirror_connectors.errors.ConfigError: mirror.toml: wanted key 'sources.crm.url', found none
+    mirror.toml: unknown key 'sources.crm.ulr'; did you mean 'url'?
+    """
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -191,7 +204,7 @@ def parse(text: str, *, folder: Path, name: str = "mirror.toml") -> Config:
         config = Config.model_validate({**tree, "folder": folder})
     except ValidationError as error:
         raise ConfigError("\n".join(f"{name}: {line}" for line in _explain(error))) from None
-    return _check(_resolve(config, name), name)
+    return _check(_resolve(config, name, needs), name)
 
 
 def _explain(error: ValidationError) -> Iterator[str]:
@@ -215,7 +228,7 @@ def _known_keys(above: list[Any]) -> set[str]:
         field = part.model_fields.get(str(step))
         if field is None:
             continue
-        models = [m for m in _models_in(field.annotation)]
+        models = list(_models_in(field.annotation))
         if models:
             part = models[0]
     return {field.alias or key for key, field in part.model_fields.items()} - {"folder"}
@@ -228,8 +241,11 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401
         yield from _models_in(argument)
 
 
-def _resolve(config: Config, name: str) -> Config:
-    def url_of(kind: str, key: str, url: str) -> str:
+def _resolve(config: Config, name: str, needs: Collection[Side]) -> Config:
+    def url_of(kind: Side, key: str, url: str) -> str:
+        if kind not in needs:
+            return url
+
         def value(found: re.Match[str]) -> str:
             variable = found[1]
             if variable not in os.environ:
@@ -238,7 +254,7 @@ def _resolve(config: Config, name: str) -> Config:
             return os.environ[variable]
 
         expanded = _VARIABLE.sub(value, url)
-        if (found := _EMBEDDED.fullmatch(expanded)) and not found["path"].startswith(":memory:"):
+        if (found := _EMBEDDED.fullmatch(expanded)) and not found["path"].startswith((":memory:", "~")):
             return f"{found[1]}:///{config.folder / found['path']}"
         return expanded
 

@@ -207,8 +207,13 @@ def _within_reach(programs: Path, folder: Path, owner: str | None) -> Path:
     try:
         subprocess.run([programs / "postgres", "--version"], check=True, capture_output=True, cwd="/", **_as(owner))
     except PermissionError:
-        shutil.copytree(programs.parent, folder / "install", symlinks=True)
-        return folder / "install" / programs.name
+        package = programs.parents[1]
+        copy = folder / "install" / package.name
+        shutil.copytree(package, copy, symlinks=True)
+        # The programs look for these libraries beside their package.
+        if (libraries := package.with_name(f"{package.name}.libs")).is_dir():
+            shutil.copytree(libraries, copy.with_name(libraries.name), symlinks=True)
+        return copy / programs.relative_to(package)
     return programs
 
 

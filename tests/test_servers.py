@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,16 @@ import pymysql
 import pytest
 
 from tests.databases import embedded_url, expected_rows, load_dump
-from tests.servers import MARIADB_VARIABLE, POSTGRESQL_VARIABLE, EngineMissingError, Server, mariadb, mariadb_arguments
+from tests.servers import (
+    MARIADB_VARIABLE,
+    POSTGRESQL_VARIABLE,
+    EngineMissingError,
+    Server,
+    mariadb,
+    mariadb_arguments,
+    postgresql,
+    postgresql_programs,
+)
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -101,6 +111,22 @@ def test_nothing_outlives_the_process(
         assert select.select([handle], [], [], 30)[0], "the server still runs"
     with pytest.raises((psycopg.OperationalError, pymysql.OperationalError)):
         _query(url, "SELECT 1")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts servers as somebody else")
+def test_postgresql_starts_from_an_environment_that_its_account_cannot_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(POSTGRESQL_VARIABLE, raising=False)
+    package = postgresql_programs().parents[1]
+    closed = tmp_path / "closed"
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        if part.is_dir():
+            shutil.copytree(part, closed / part.name, symlinks=True)
+    closed.chmod(0o700)
+    monkeypatch.syspath_prepend(closed)
+    with postgresql() as server:
+        assert _query(server.url, "SELECT 1") == [(1,)]
 
 
 def test_a_missing_engine_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

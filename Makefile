@@ -66,7 +66,7 @@ smoke: $(READY) ## build, install and try what is shipped
 	"$$work/venv/bin/mirror" demo
 
 bench: $(READY) ## measure speed and memory
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	@for script in $(wildcard benchmarks/*.py); do echo "== $$script"; $(BIN)/python "$$script"; done
 
 # No address of a package index is recorded, so the same files serve behind any mirror of it.
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header

@@ -1,0 +1,192 @@
+"""Writes the rows of a plan into the targets: all of them, or none that could be kept out."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+
+from mirror.casts import cast
+from mirror.report.model import Loaded
+from mirror_connectors.base import writable_columns
+from mirror_connectors.errors import ConfigError, LoadError
+from mirror_connectors.schema import Finding, Origin, RelationName, Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from mirror.plan import Plan
+    from mirror_connectors.base import Connector, Engine, Load, Mode
+    from mirror_connectors.schema import Relation
+
+
+class Batches(Protocol):
+    """Where the rows come from."""
+
+    def batches(self, name: RelationName) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of one relation: its writable columns in declared order, of the source's Arrow types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one relation has come: rows handed to the target, rows planned, seconds since its first."""
+
+    relation: str
+    rows: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """One target that is being loaded, with what the source's relations are called there."""
+
+    name: str
+    load: Load
+    relations: Mapping[RelationName, Relation]
+
+
+def load(
+    plan: Plan,
+    synthesis: Batches,
+    targets: Mapping[str, Connector],
+    modes: Mapping[str, Mode],
+    engines: Mapping[str, Engine],
+    *,
+    progress: Callable[[Progress], None] | None = None,
+) -> tuple[tuple[Loaded, ...], tuple[Finding, ...]]:
+    """Write every planned relation whose source has a target; returns what was written, in order, and what to know.
+
+    ``modes`` and ``engines`` (the engine that each source was read from) are by source, as the targets are. Every
+    target is prepared before the first row is written, and none is committed before all of them are complete.
+
+    Raises LoadError; its message says which targets have the new rows. Until the first commit, none has.
+    """
+    findings = [*_without_target(plan, targets)]
+    loaded: list[Loaded] = []
+    with ExitStack() as stack:
+        rooms: dict[str, _Room] = {}
+        for source, target in targets.items():
+            part = _part(plan, source)
+            translated, lost = target.translate(part, origin=engines[source])
+            findings += lost
+            names = {old.name: new for old, new in zip(part, translated, strict=True)}
+            rooms[source] = _Room(source, stack.enter_context(target.load(translated, mode=modes[source])), names)
+        for room in rooms.values():
+            findings += room.load.prepare()
+        for step in plan.relations:
+            found = rooms.get(step.relation.name.source)
+            if found is not None:
+                loaded.append(_write(step.relation, step.rows, synthesis, found, progress))
+        for room in rooms.values():
+            findings += room.load.finish()
+        _commit(tuple(rooms.values()))
+    return tuple(loaded), tuple(findings)
+
+
+def _part(plan: Plan, source: str) -> Schema:
+    """Return what a source's own database declares of the planned relations; links are no constraint of it."""
+    planned = {step.relation.name for step in plan.relations if step.relation.name.source == source}
+    part = plan.schema.of_source(source)
+    return Schema(
+        tuple(relation for relation in part.relations if relation.name in planned),
+        tuple(k for k in part.foreign_keys if k.origin is Origin.DECLARED and {k.child, k.parent} <= planned),
+    )
+
+
+def _without_target(plan: Plan, targets: Mapping[str, Connector]) -> Iterator[Finding]:
+    missing = {step.relation.name.source for step in plan.relations} - set(targets)
+    for source in sorted(missing):
+        yield Finding(source, f"its relations are planned and not written: there is no [targets.{source}]")
+
+
+def _write(
+    relation: Relation, planned: int, synthesis: Batches, room: _Room, progress: Callable[[Progress], None] | None
+) -> Loaded:
+    started = time.perf_counter()
+    name = str(relation.name)
+    handed = 0
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        nonlocal handed
+        for batch in fit(relation, room.relations[relation.name], synthesis.batches(relation.name)):
+            yield batch
+            handed += batch.num_rows
+            if progress is not None:
+                progress(Progress(name, handed, planned, time.perf_counter() - started))
+
+    written = room.load.write(room.relations[relation.name], batches())
+    if written != handed:
+        message = f"{name}: wanted {handed} rows written, the target {room.name!r} counted {written}"
+        raise LoadError(message)
+    return Loaded(name, written, time.perf_counter() - started)
+
+
+def fit(relation: Relation, target: Relation, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Turn batches of ``relation`` into batches of the relation that it became in its target: its names, its types.
+
+    Raises LoadError naming the column and both types when a value does not fit.
+    """
+    twins = dict(zip(relation.column_names, target.columns, strict=True))
+    wanted = [(name, twins[name]) for name in writable_columns(relation) if twins[name].generated is None]
+    schema = pa.schema([pa.field(twin.name, twin.type) for _, twin in wanted])
+    for batch in batches:
+        arrays = []
+        for name, twin in wanted:
+            values = batch.column(name)
+            try:
+                arrays.append(cast(values, twin.type))
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError):
+                # Arrow's own text quotes the value, so it is no part of the message and not in the chain.
+                message = (
+                    f"{relation.name}.{name}: wanted {twin.native} ({twin.type}), found a value of {values.type} "
+                    "that does not fit; give the column a rule that fits, or the target a wider type"
+                )
+                raise LoadError(message) from None
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _commit(rooms: Sequence[_Room]) -> None:
+    for place, room in enumerate(rooms):
+        _commit_one(room, before=rooms[:place], after=rooms[place + 1 :])
+
+
+def _commit_one(room: _Room, *, before: Sequence[_Room], after: Sequence[_Room]) -> None:
+    from mirror_connectors.sql import reduced
+
+    with reduced(LoadError, f"target {room.name!r} refused its commit", Exception, after=lambda: _state(before, after)):
+        room.load.commit()
+
+
+def _state(before: Sequence[_Room], after: Sequence[_Room]) -> str:
+    committed, waiting = ([room.name for room in rooms] for rooms in (before, after))
+    new = f"the new rows are in {', '.join(committed)}" if committed else "no target has the new rows for certain"
+    old = f"{', '.join(waiting)} stayed as it was" if waiting else ""
+    return "; ".join(part for part in (new, old, 'run again with mode = "replace" to make all of them agree') if part)
+
+
+# --------------------------------------------------------------------------------------------- never into a source
+
+
+def refuse_same_database(sources: Mapping[str, Connector], targets: Mapping[str, Connector]) -> None:
+    """Raise ConfigError when a target is the very database of a source or of another target, by whatever URL."""
+    at = {name: target.identity() for name, target in targets.items()}
+    for name, place in at.items():
+        for source, connector in sources.items():
+            if connector.identity() == place:
+                _refuse(f"targets.{name}", targets[name], f"sources.{source}", connector)
+    for one, other in combinations(targets, 2):
+        if at[one] == at[other]:
+            _refuse(f"targets.{one}", targets[one], f"targets.{other}", targets[other])
+
+
+def _refuse(target: str, at: Connector, other: str, found: Connector) -> None:
+    message = (
+        f"wanted a database of its own for {target} ({at.shown_url}), found that {other} ({found.shown_url}) is the "
+        f"same one; give {target}.url another database, nothing was written"
+    )
+    raise ConfigError(message)

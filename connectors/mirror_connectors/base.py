@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
     import pyarrow as pa
     from sqlalchemy.sql import Executable
 
@@ -83,7 +84,9 @@ class Connector(Protocol):
     def count(self, relation: Relation) -> int:
         """Exact number of rows. Raises ReadError."""
 
-    def read(self, relation: Relation, *, columns: Sequence[str] | None = None, sample: Sample | None = None) -> Iterator[pa.RecordBatch]:
+    def read(
+        self, relation: Relation, *, columns: Sequence[str] | None = None, sample: Sample | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """Yield batches (at most 65,536 rows) of the columns' Arrow types, in declared order. Raises ReadError."""
 
     def query(self, statement: Executable) -> pa.Table:
@@ -93,8 +96,9 @@ class Connector(Protocol):
         """Name the very database behind the URL: server, catalog or file, equal for any two URLs that reach the same one."""
 
     def translate(self, schema: Schema, *, origin: Engine) -> tuple[Schema, tuple[Finding, ...]]:
-        """Say how one source's schema, read from an engine ``origin``, stands in this database: relations in the same order, with this
-        engine's schemas, names and native types, and the Arrow types that `Load.write` takes. Findings name what has no twin here.
+        """Say how one source's schema, read from an engine ``origin``, stands in this database.
+
+        Relations are in the same order, with this engine's schemas, names and native types, and the Arrow types that `Load.write` takes. Findings name what has no twin here.
         Reads nothing. The same engine keeps native types as they are.
         """
 
@@ -104,7 +108,7 @@ class Connector(Protocol):
     def close(self) -> None:
         """End the session; safe to call twice."""
 
-    def __enter__(self) -> Connector: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
 

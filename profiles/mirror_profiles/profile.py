@@ -132,6 +132,8 @@ class RelationProfile:
     name: RelationName
     rows: int
     columns: tuple[ColumnProfile, ...]
+    owner: str | None = None
+    """Spelling of the foreign key whose parent's life the rows belong to; None for roots."""
 
     def column(self, name: str) -> ColumnProfile:
         """Return the column of that name; raises ProfileError when it was not profiled."""
@@ -229,7 +231,9 @@ def load(path: Path | str) -> Profile:
         message = f"wanted a profile at {path}, found no file; `mirror profile` writes it"
         raise ProfileError(message) from error
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError, pa.ArrowException) as error:
-        message = f"wanted a profile at {path}, found a file that is damaged or none of Mirror's; profile the sources again"
+        message = (
+            f"wanted a profile at {path}, found a file that is damaged or none of Mirror's; profile the sources again"
+        )
         raise ProfileError(message) from error
 
 
@@ -248,8 +252,6 @@ def _read(path: Path) -> Profile:
     flat = shares.values.to_numpy(zero_copy_only=False)
     tables = [
         Table(flat[offsets[i] : offsets[i + 1]].reshape(cells, codes))
-        for i, (cells, codes) in enumerate(
-            zip(arrow["cells"].to_pylist(), arrow["codes"].to_pylist(), strict=True)
-        )
+        for i, (cells, codes) in enumerate(zip(arrow["cells"].to_pylist(), arrow["codes"].to_pylist(), strict=True))
     ]
     return _ADAPTER.validate_json(text, context={"tables": tables})

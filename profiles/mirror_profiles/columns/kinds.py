@@ -84,7 +84,7 @@ class Identifier:
     """Values that name rows: made anew under a bijection, never learned. One code: there."""
 
     mask: str | None
-    """Shape of text keys: ``A`` upper case letter, ``a`` lower case letter, ``9`` digit, ``h`` hex digit; any other character stands for itself."""
+    """Shape of text keys: ``A`` upper case letter, ``a`` lower case letter, ``9`` digit, ``h`` hex digit; others stand for themselves."""
     kind: Literal["identifier"] = "identifier"
 
 

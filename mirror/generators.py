@@ -1,0 +1,142 @@
+"""The closed sets of ways in which rows find their parents and columns get their values: `mirror.synthesize` acts on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from mirror_profiles.columns.kinds import Numeric
+    from mirror_profiles.semantics import Meaning
+
+
+class Finds(StrEnum):
+    """How a row finds the parent that a foreign key names."""
+
+    OWNER = "owner"
+    """The parent in whose life the row happens; the fan-out is drawn on the parent's side."""
+    DEALT = "dealt"
+    """Fan-outs drawn on the parent's side are laid out as stubs and dealt to the children by a permutation."""
+    DISTINCT = "distinct within owner"
+    """Dealt so that no two rows of one owner find the same parent."""
+    INJECTED = "one to one"
+    """Every row finds another parent."""
+    TREE = "tree"
+    """A parent in the same relation, one level up, as deep as the source's trees."""
+    SIBLING = "earlier sibling"
+    """A parent in the same relation among the rows of the same owner that stand before."""
+    WITHIN = "within shared columns"
+    """Any parent that agrees on the columns that an earlier key has given."""
+    GIVEN = "given"
+    """Earlier keys give all the columns: there is nothing left to choose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """Whole numbers (or ticks of time) that follow the row's place in its relation: distinct in every row."""
+
+    start: int = 1
+    tick: int = 1
+    """Microseconds between values of a temporal column; 1 for numbers."""
+    kind: Literal["numbering"] = "numbering"
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Text under a mask (see `Identifier`), a keyed bijection of the row's place: distinct in every row."""
+
+    mask: str
+    kind: Literal["mask"] = "mask"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some values that the schema itself names, all equally likely; ``unique`` takes another one in every row."""
+
+    values: tuple[str, ...]
+    unique: bool = False
+    kind: Literal["choice"] = "choice"
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """The row's place among the rows of its owner, counted from ``start``: distinct within the owner."""
+
+    start: int = 1
+    kind: Literal["sibling"] = "sibling"
+
+
+@dataclass(frozen=True, slots=True)
+class DistinctWithinOwner:
+    """Drawn from the marginal, then moved apart so that no two rows of one owner are equal; times rise with the row's place."""
+
+    kind: Literal["distinct within owner"] = "distinct within owner"
+
+
+@dataclass(frozen=True, slots=True)
+class FromParent:
+    """The value that the parent row found by a foreign key holds. Rows without that parent take ``otherwise``."""
+
+    foreign_key: str
+    column: str
+    otherwise: Generator | None = None
+    kind: Literal["from parent"] = "from parent"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Drawn from the marginal, given what explains it."""
+
+    kind: Literal["drawn"] = "drawn"
+
+
+@dataclass(frozen=True, slots=True)
+class FromLists:
+    """Text of a meaning, from public lists, in agreement with the row's other text."""
+
+    meaning: Meaning
+    locale: str | None = None
+    lengths: Numeric | None = None
+    unique: bool = False
+    kind: Literal["from lists"] = "from lists"
+
+
+@dataclass(frozen=True, slots=True)
+class Scrambled:
+    """Text or bytes of like length and character class that mean nothing."""
+
+    lengths: Numeric | None
+    alphabet: Literal["lower", "upper", "alnum", "digit", "text"]
+    unique: bool = False
+    kind: Literal["scrambled"] = "scrambled"
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """The same value in every row that is not NULL."""
+
+    value: str | int | float | bool
+    kind: Literal["constant"] = "constant"
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """NULL in every row."""
+
+    kind: Literal["null"] = "null"
+
+
+Generator = (
+    Numbering
+    | Mask
+    | Choice
+    | Sibling
+    | DistinctWithinOwner
+    | FromParent
+    | Drawn
+    | FromLists
+    | Scrambled
+    | Constant
+    | Null
+)

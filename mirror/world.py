@@ -1,0 +1,90 @@
+"""Every relation of every source in one graph, links included."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from mirror_connectors.errors import ConfigError
+from mirror_connectors.schema import Column, ForeignKey, RelationName, Schema
+from mirror_profiles.structure import precedence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All sources as one schema whose foreign keys include the links."""
+
+    schema: Schema
+
+    def load_order(self) -> tuple[RelationName, ...]:
+        """Relations with parents before children, cycles broken where a key may be NULL."""
+        return precedence(self.schema)
+
+
+def world(schema: Schema, links: Sequence[ForeignKey]) -> World:
+    """Put links beside the declared foreign keys.
+
+    A link that repeats a declared key adds only its ``same`` columns to it. Raises ConfigError for a link to a relation
+    or column that does not exist, or between columns whose types cannot agree.
+    """
+    keys = {(key.child, key.columns, key.parent, key.parent_columns): key for key in schema.foreign_keys}
+    for link in links:
+        _check(schema, link)
+        place = (link.child, link.columns, link.parent, link.parent_columns)
+        declared = keys.get(place)
+        keys[place] = link if declared is None else replace(declared, same=link.same)
+    return World(Schema(schema.relations, tuple(keys.values()), schema.findings))
+
+
+def _check(schema: Schema, link: ForeignKey) -> None:
+    pairs = (*zip(link.columns, link.parent_columns, strict=True), *link.same)
+    for child, parent in pairs:
+        left = _column(schema, link.child, child, link)
+        right = _column(schema, link.parent, parent, link)
+        if not can_agree(left.type, right.type):
+            message = (
+                f"link {link}: {link.child}.{child} is {left.native} and {link.parent}.{parent} is {right.native}; "
+                "values of these types cannot be equal, name other columns"
+            )
+            raise ConfigError(message)
+
+
+def _column(schema: Schema, name: RelationName, column: str, link: ForeignKey) -> Column:
+    if name not in schema:
+        known = [str(relation.name) for relation in schema]
+        message = f"link {link} names relation {name}, which no source has{_nearest(str(name), known)}"
+        raise ConfigError(message)
+    relation = schema.relation(name)
+    if column not in relation.column_names:
+        message = f"link {link} names column {column!r}, which {name} has not{_nearest(column, relation.column_names)}"
+        raise ConfigError(message)
+    return relation.column(column)
+
+
+def _nearest(wanted: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.4)
+    return f"; did you mean {near[0]}?" if near else f"; it is one of: {', '.join(known[:20])}"
+
+
+def can_agree(left: pa.DataType, right: pa.DataType) -> bool:
+    """Say whether a value of one type can be spelled in the other: numbers and text can, times only in times."""
+    kinds = {_family(left), _family(right)}
+    return len(kinds) == 1 or kinds == {"number", "text"}
+
+
+def _family(type_: pa.DataType) -> str:
+    if pa.types.is_boolean(type_):
+        return "boolean"
+    if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
+        return "number"
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
+        return "text"
+    if pa.types.is_date32(type_) or pa.types.is_timestamp(type_):
+        return "time"
+    return str(type_)

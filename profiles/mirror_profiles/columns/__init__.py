@@ -1,0 +1,215 @@
+"""Column kinds: values become a marginal, values become codes, codes become values again."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mirror_profiles.columns import numeric, temporal, text
+from mirror_profiles.columns.kinds import (
+    Boolean,
+    Categorical,
+    Empty,
+    Identifier,
+    Marginal,
+    Numeric,
+    Opaque,
+    Temporal,
+    Text,
+    Tick,
+)
+from mirror_profiles.semantics import Meaning, Reading
+
+__all__ = [
+    "Boolean",
+    "Categorical",
+    "Empty",
+    "Identifier",
+    "Marginal",
+    "Numeric",
+    "Opaque",
+    "Temporal",
+    "Text",
+    "Tick",
+    "decode",
+    "encode",
+    "fit",
+    "fit_gap",
+    "order",
+    "size",
+    "weights",
+]
+
+_MOST_CATEGORIES = 500
+_COVERAGE = 0.8
+"""A text column is a category when values held by at least k rows cover this share of its rows."""
+
+NEVER_CATEGORIES = frozenset(
+    {
+        Meaning.GIVEN_NAME,
+        Meaning.FAMILY_NAME,
+        Meaning.FULL_NAME,
+        Meaning.USERNAME,
+        Meaning.EMAIL,
+        Meaning.PHONE,
+        Meaning.STREET,
+        Meaning.SECONDARY_ADDRESS,
+        Meaning.ADDRESS,
+        Meaning.IBAN,
+        Meaning.CARD_NUMBER,
+        Meaning.NATIONAL_ID,
+        Meaning.IPV4,
+        Meaning.IPV6,
+        Meaning.MAC,
+        Meaning.URL,
+        Meaning.PARAGRAPH,
+    }
+)
+"""Meanings that name or describe one person: made from public lists even where a value is common."""
+
+
+def is_text(type_: pa.DataType) -> bool:
+    """Say whether values of the type are text."""
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
+
+
+def fit(values: pa.Array, *, k: int, reading: Reading | None = None, locale: str | None = None) -> Marginal:
+    """Learn the marginal of a column that is no key. ``reading`` says what text means; NULLs are not looked at.
+
+    Nothing that fewer than ``k`` rows share enters the result.
+    """
+    type_ = values.type
+    there = len(values) - values.null_count
+    if not there:
+        return Empty(withheld=False)
+    if there < k:
+        return Text(reading.meaning, reading.reason, None, None) if reading else Empty(withheld=True)
+    if pa.types.is_boolean(type_):
+        return Boolean(float(pc.mean(values).as_py()))
+    if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
+        floats, finite = numeric.to_numpy(values)
+        found = numeric.fit(floats[finite], k=k, decimals=numeric.decimals_of(floats[finite], type_))
+        return found or Empty(withheld=True)
+    if pa.types.is_temporal(type_) and not pa.types.is_duration(type_):
+        micros, mask = temporal.microseconds(values)
+        return temporal.fit(micros[mask], k=k) or Empty(withheld=True)
+    if is_text(type_):
+        return _fit_text(values, k=k, reading=reading, locale=locale)
+    return text.fit_opaque(values, k=k)
+
+
+def _fit_text(values: pa.Array, *, k: int, reading: Reading | None, locale: str | None) -> Marginal:
+    if reading is None or reading.meaning not in NEVER_CATEGORIES:
+        found = _fit_categories(values, k=k)
+        if found is not None and 1 - found.withheld >= _COVERAGE:
+            return found
+    if reading is not None:
+        lengths = numeric.fit(text.lengths_of(values), k=k, decimals=0)
+        return Text(reading.meaning, reading.reason, locale, lengths)
+    return text.fit_opaque(values, k=k)
+
+
+def _fit_categories(values: pa.Array, *, k: int) -> Categorical | None:
+    counts = pc.drop_null(values).value_counts()
+    names, held = counts.field("values"), counts.field("counts").to_numpy(zero_copy_only=False)
+    total = held.sum()
+    order = np.argsort(-held, kind="stable")[:_MOST_CATEGORIES]
+    order = order[held[order] >= k]
+    if not len(order):
+        return None
+    kept = held[order]
+    released = names.take(pa.array(order)).to_pylist()
+    # ties in count must not show the order of the source's rows
+    ranked = sorted(zip((-kept).tolist(), released, strict=True))
+    weights_ = -np.array([count for count, _ in ranked]) / kept.sum()
+    return Categorical(tuple(name for _, name in ranked), tuple(weights_.tolist()), float(1 - kept.sum() / total))
+
+
+def fit_gap(gaps: np.ndarray, *, k: int) -> Temporal | None:
+    """Learn the marginal of the time between an anchor and a column, in microseconds, none negative."""
+    return temporal.fit(gaps, k=k)
+
+
+def size(marginal: Marginal) -> int:
+    """Return how many outcomes a marginal has, NULL not counted."""
+    return len(weights(marginal))
+
+
+def weights(marginal: Marginal) -> tuple[float, ...]:
+    """Return the shares of a marginal's outcomes among non-NULL rows, in code order."""
+    match marginal:
+        case Numeric() | Categorical():
+            return marginal.weights
+        case Temporal():
+            return marginal.ticks.weights
+        case Boolean():
+            return (1 - marginal.true, marginal.true)
+        case Text() | Identifier() | Opaque():
+            return (1.0,)
+        case Empty():
+            return (1.0,) if marginal.withheld else ()
+        case _:
+            assert_never(marginal)
+
+
+def order(marginal: Marginal) -> np.ndarray:
+    """Return the codes from 1 in the order of their values, so that neighbours are alike; shape (outcomes,)."""
+    if isinstance(marginal, Temporal):
+        return order(marginal.ticks)
+    if isinstance(marginal, Numeric):
+        edges = np.asarray(marginal.edges)
+        return np.argsort(np.concatenate([np.asarray(marginal.atoms), (edges[:-1] + edges[1:]) / 2]), kind="stable") + 1
+    return np.arange(size(marginal)) + 1
+
+
+def encode(marginal: Marginal, values: pa.Array) -> np.ndarray:
+    """Return the code of each value, int16, shape (rows,); 0 is NULL. Values that were not released take the code of none: see `Categorical`.
+
+    A withheld category is spread over the released ones by a fixed rule, so that shares stay comparable.
+    """
+    codes = np.zeros(len(values), dtype=np.int16)
+    match marginal:
+        case Numeric():
+            floats, there = numeric.to_numpy(values)
+            codes[there] = numeric.encode(marginal, floats[there])
+        case Temporal():
+            micros, there = temporal.microseconds(values)
+            codes[there] = temporal.encode(marginal, micros[there])
+        case Categorical():
+            found = pc.index_in(values, value_set=pa.array(marginal.values, values.type))
+            there = pc.is_valid(values).to_numpy(zero_copy_only=False)
+            places = found.fill_null(-1).to_numpy(zero_copy_only=False)
+            rare = there & (places < 0)
+            codes[there] = (places[there] + 1).astype(np.int16)
+            spread = np.linspace(0, 1, int(rare.sum()), endpoint=False)
+            codes[rare] = (np.searchsorted(np.cumsum(marginal.weights)[:-1], spread, side="right") + 1).astype(np.int16)
+        case Boolean():
+            there = pc.is_valid(values).to_numpy(zero_copy_only=False)
+            codes[there] = values.fill_null(False).to_numpy(zero_copy_only=False)[there].astype(np.int16) + 1
+        case Text() | Identifier() | Opaque() | Empty():
+            codes[:] = pc.is_valid(values).to_numpy(zero_copy_only=False)
+        case _:
+            assert_never(marginal)
+    return codes
+
+
+def decode(
+    marginal: Numeric | Temporal | Categorical | Boolean, codes: np.ndarray, uniforms: np.ndarray, type_: pa.DataType
+) -> pa.Array:
+    """Return values of an Arrow type for codes; code 0 is NULL. ``uniforms`` (0 ≤ u < 1) place values within bins."""
+    there = codes > 0
+    match marginal:
+        case Numeric():
+            return numeric.to_arrow(numeric.decode(marginal, codes, uniforms), there, type_)
+        case Temporal():
+            return temporal.to_arrow(temporal.decode(marginal, codes, uniforms), there, type_)
+        case Categorical():
+            places = pa.array(np.maximum(codes, 1) - 1, pa.int32(), mask=~there)
+            return pa.array(marginal.values).cast(type_).take(places)
+        case Boolean():
+            return pa.array(codes == 2, pa.bool_(), mask=~there).cast(type_)
+        case _:
+            assert_never(marginal)

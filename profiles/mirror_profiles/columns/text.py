@@ -1,0 +1,76 @@
+"""The shape of text that is not a category: masks of keys, lengths and character classes of everything else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mirror_profiles.columns import numeric
+from mirror_profiles.columns.kinds import Identifier, Opaque
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Alphabet = Literal["lower", "upper", "alnum", "digit", "text"]
+_LONGEST_MASK = 64
+_UUID = "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh"
+
+
+def fit_identifier(values: pa.Array, *, k: int) -> Identifier:
+    """Learn the commonest mask of keys, released when at least ``k`` values have it.
+
+    Letters and digits become classes; a character that is neither stands for itself only under that same threshold.
+    """
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        return Identifier(None)
+    text = pc.drop_null(values)
+    if len(text) < k:
+        return Identifier(None)
+    short = pc.filter(text, pc.less_equal(pc.utf8_length(text), _LONGEST_MASK))
+    if (
+        len(short) >= k
+        and pc.all(pc.match_substring_regex(short, r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")).as_py()
+    ):
+        return Identifier(_UUID)
+    masks = short
+    for pattern, sign in ((r"\p{Lu}", "A"), (r"\p{Ll}", "a"), (r"\p{Nd}", "9"), (r"[^Aa9 !-/:-@\[-`{-~]", "a")):
+        masks = pc.replace_substring_regex(masks, pattern, sign)
+    counts = masks.value_counts()
+    if not len(counts):
+        return Identifier(None)
+    best = counts[int(pc.index(counts.field("counts"), pc.max(counts.field("counts"))).as_py())]
+    return Identifier(best["values"].as_py() if best["counts"].as_py() >= k else None)
+
+
+def lengths_of(values: pa.Array) -> np.ndarray:
+    """Return the length of each value that is not NULL: characters of text, bytes of binary."""
+    there = pc.drop_null(values)
+    binary = pa.types.is_binary(there.type) or pa.types.is_large_binary(there.type)
+    lengths = pc.binary_length(there) if binary else pc.utf8_length(there)
+    return lengths.to_numpy(zero_copy_only=False).astype(float)
+
+
+def fit_opaque(values: pa.Array, *, k: int) -> Opaque:
+    """Learn lengths and the class of characters of text or bytes that nobody recognised."""
+    lengths = numeric.fit(lengths_of(values), k=k, decimals=0)
+    return Opaque(lengths, _alphabet(values))
+
+
+def _alphabet(values: pa.Array) -> Alphabet:
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        return "text"
+    text = pc.drop_null(values)[:20_000]
+    if not len(text):
+        return "text"
+    patterns: tuple[tuple[Alphabet, str], ...] = (
+        ("digit", r"^[0-9]*$"),
+        ("lower", r"^[a-z]*$"),
+        ("upper", r"^[A-Z]*$"),
+        ("alnum", r"^[A-Za-z0-9_-]*$"),
+    )
+    for name, pattern in patterns:
+        if pc.mean(pc.match_substring_regex(text, pattern)).as_py() >= 0.95:
+            return name
+    return "text"

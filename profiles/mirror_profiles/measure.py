@@ -1,0 +1,352 @@
+"""Sources are read once, and what may leave them becomes a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mirror_connectors.base import Connector, Sample
+from mirror_connectors.schema import Finding, ForeignKey, Relation, RelationName, Schema
+from mirror_profiles import columns, dependence
+from mirror_profiles.columns import numeric, temporal
+from mirror_profiles.columns import text as text_columns
+from mirror_profiles.columns.kinds import Empty, Identifier, Marginal, Opaque, Temporal, Text
+from mirror_profiles.dependence import Candidate
+from mirror_profiles.matching import NULL, ORPHAN, depths, match
+from mirror_profiles.privacy import released_levels, released_ranks
+from mirror_profiles.profile import Anchor, ColumnProfile, FanOut, Profile, Provenance, RelationProfile
+from mirror_profiles.semantics import locale_of, meaning_of
+from mirror_profiles.structure import columns_of_keys, owners, precedence
+
+_FEW_PARENTS = 256
+_LEAST_PAIRS = 0.5
+"""A gap is learned only from an anchor that explains more than this share of a column's spread."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much is done and how much there is."""
+
+
+@dataclass(slots=True)
+class _Read:
+    """One relation while it is being measured: its rows and the codes of the columns that were learned."""
+
+    relation: Relation
+    rows: int
+    table: pa.Table
+    codes: dict[str, np.ndarray] = field(default_factory=dict)
+    marginals: dict[str, Marginal] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        return self.table.num_rows == self.rows
+
+    def column(self, name: str) -> pa.Array:
+        return self.table.column(name).combine_chunks()
+
+    def candidate(self, name: str, codes: np.ndarray, foreign_key: str | None) -> Candidate:
+        return Candidate(name, foreign_key, codes, columns.order(self.marginals[name]))
+
+
+def measure(
+    schema: Schema,
+    sources: Mapping[str, Connector],
+    *,
+    k: int = 10,
+    sample: int = 500_000,
+    progress: Progress | None = None,
+) -> Profile:
+    """Learn the profile of a world: ``schema`` is all sources in one graph, ``sources`` an open connector for each.
+
+    At most ``sample`` rows of a relation are read to learn its columns; keys are read whole. Nothing enters the profile
+    that fewer than ``k`` rows share. Raises ReadError when a relation cannot be read.
+    """
+    order = precedence(schema)
+    reads: dict[RelationName, _Read] = {}
+    for done, name in enumerate(order):
+        _tell(progress, f"read {name}", done, len(order))
+        reads[name] = _read(schema.relation(name), sources[name.source], sample)
+    keys = [key for key in schema.foreign_keys if key.child in reads and key.parent in reads]
+    found = {str(key): _match(key, reads, sources) for key in keys}
+    fan_outs = {str(key): _fan_out(key, found[str(key)], reads[key.parent].rows, k) for key in keys}
+    owner = owners(schema, fan_outs, order)
+    relations, findings = [], list(schema.findings)
+    for done, name in enumerate(order):
+        _tell(progress, f"learn {name}", done, len(order))
+        context = _Context(schema, reads, fan_outs, found, order[: done + 1], owner, k)
+        relations.append(_learn(reads[name], context, findings))
+    provenance = tuple(_provenance(name, connector, schema) for name, connector in sorted(sources.items()))
+    return Profile(schema, tuple(relations), tuple(fan_outs.values()), provenance, k, tuple(findings))
+
+
+def _tell(progress: Progress | None, what: str, done: int, total: int) -> None:
+    if progress is not None:
+        progress(what, done, total)
+
+
+def _provenance(name: str, connector: Connector, schema: Schema) -> Provenance:
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ")
+    return Provenance(name, str(connector.engine), schema.of_source(name).fingerprint, at)
+
+
+def _read(relation: Relation, connector: Connector, sample: int) -> _Read:
+    rows = connector.count(relation)
+    names = [column.name for column in relation.columns if column.generated is None]
+    wanted = Sample(sample) if rows > sample else None
+    table = _table(relation, names, connector, wanted)
+    # without a sample, what was read is what there is
+    return _Read(relation, rows if wanted else table.num_rows, table)
+
+
+def _table(relation: Relation, names: Sequence[str], connector: Connector, sample: Sample | None) -> pa.Table:
+    fields = pa.schema([(name, relation.column(name).type) for name in names])
+    batches = list(connector.read(relation, columns=names, sample=sample))
+    return pa.Table.from_batches(batches, fields) if batches else fields.empty_table()
+
+
+def _match(key: ForeignKey, reads: Mapping[RelationName, _Read], sources: Mapping[str, Connector]) -> np.ndarray:
+    """Parent row of every child row, over whole keys even where columns are sampled."""
+
+    def side(name: RelationName, names: Sequence[str]) -> list[pa.Array]:
+        read = reads[name]
+        table = read.table if read.whole else _table(read.relation, names, sources[name.source], None)
+        return [table.column(column).combine_chunks() for column in names]
+
+    return match(side(key.child, key.columns), side(key.parent, key.parent_columns))
+
+
+def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int) -> FanOut:
+    children = len(found)
+    counts = np.bincount(found[found >= 0], minlength=parents)
+    levels: tuple[float, ...] = ()
+    if key.child == key.parent and children:
+        levels = released_levels(depths(found), k=k)
+    few = parents <= _FEW_PARENTS
+    return FanOut(
+        str(key),
+        parents,
+        children,
+        nulls=float(np.mean(found == NULL)) if children else 0.0,
+        orphans=float(np.mean(found == ORPHAN)) if children else 0.0,
+        marginal=numeric.fit(counts.astype(float), k=k, decimals=0),
+        ranks=released_ranks(counts, k=k) if few else (),
+        levels=levels,
+        released=f"threshold:{k}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What is known of the world when one relation is learned."""
+
+    schema: Schema
+    reads: Mapping[RelationName, _Read]
+    fan_outs: Mapping[str, FanOut]
+    found: Mapping[str, np.ndarray]
+    before: tuple[RelationName, ...]
+    """Relations up to and with this one, in the order in which rows are made."""
+    owner: Mapping[RelationName, ForeignKey]
+    k: int
+
+    def parents(self, read: _Read) -> list[tuple[ForeignKey, np.ndarray]]:
+        """Foreign keys to relations that were learned before, with the parent's row in the rows read (negative: none)."""
+        before = self.before[:-1]
+        return [
+            (key, self._rows(read, key)) for key in self.schema.parents_of(read.relation.name) if key.parent in before
+        ]
+
+    def _rows(self, read: _Read, key: ForeignKey) -> np.ndarray:
+        parent = self.reads[key.parent]
+        if read.whole and parent.whole:
+            return self.found[str(key)]
+        mine = [read.column(name) for name in key.columns]
+        return match(mine, [parent.column(name) for name in key.parent_columns])
+
+    def owned(self, name: RelationName) -> list[ForeignKey]:
+        """Foreign keys along which the relation owns rows."""
+        return [key for key in self.owner.values() if key.parent == name]
+
+
+def _learn(read: _Read, context: _Context, findings: list[Finding]) -> RelationProfile:
+    relation, k = read.relation, context.k
+    keyed = columns_of_keys(context.schema, relation.name)
+    parents = context.parents(read)
+    candidates = [*_from_fan_outs(read, context), *_from_parents(parents, context)]
+    unique = {key.columns[0] for key in relation.keys if len(key.columns) == 1}
+    profiles: dict[str, ColumnProfile] = {}
+    names = [c.name for c in relation.columns if c.generated is None]
+    for name in sorted(names, key=lambda n: (n not in keyed, names.index(n))):
+        values = _finite(read.column(name), f"{relation.name}.{name}", findings)
+        nulls = values.null_count / len(values) if len(values) else 0.0
+        anchor: Anchor | None = None
+        if name in keyed:
+            marginal: Marginal = Identifier(None)
+        elif name in unique and not pa.types.is_temporal(values.type):
+            marginal = _key_marginal(read, name, values, k)
+        else:
+            anchor, gaps = _anchor(read, values, parents, profiles, context)
+            marginal = gaps or _marginal(read, name, values, k)
+        if isinstance(marginal, Empty) and marginal.withheld:
+            where = f"{relation.name}.{name}"
+            findings.append(Finding(where, f"fewer than {k} rows have a value; nothing of it was learned"))
+        read.marginals[name] = marginal
+        read.codes[name] = _codes(read, marginal, values, anchor, parents, context)
+        # a key column is drawn before the row's other columns, so only what lies outside the row can explain it
+        explained = dependence.fit(read.codes[name], columns.order(marginal), candidates, k=k)
+        profiles[name] = ColumnProfile(name, _rounded(nulls), marginal, anchor, explained, f"threshold:{k}")
+        if not (isinstance(marginal, Identifier) and not values.null_count):
+            candidates.append(read.candidate(name, read.codes[name], None))
+    owner = context.owner.get(relation.name)
+    return RelationProfile(
+        relation.name, read.rows, tuple(profiles[name] for name in names), str(owner) if owner else None
+    )
+
+
+def _rounded(share: float) -> float:
+    return round(share, 6)
+
+
+def _finite(values: pa.Array, where: str, findings: list[Finding]) -> pa.Array:
+    """Take infinities and NaN for NULL, and say so."""
+    if not pa.types.is_floating(values.type):
+        return values
+    finite = pc.is_finite(values)
+    if pc.all(finite).as_py() in (True, None):
+        return values
+    findings.append(Finding(where, "infinities or NaN were found; they are not learned, NULL stands for them"))
+    return pc.if_else(finite, values, None)
+
+
+def _key_marginal(read: _Read, name: str, values: pa.Array, k: int) -> Marginal:
+    found = _marginal(read, name, values, k) if columns.is_text(values.type) else None
+    if isinstance(found, Text):
+        return found
+    return text_columns.fit_identifier(values, k=k)
+
+
+def _marginal(read: _Read, name: str, values: pa.Array, k: int) -> Marginal:
+    relation = read.relation
+    column = relation.column(name)
+    if column.native.lower() == "uuid":
+        return text_columns.fit_identifier(values, k=k)
+    if not columns.is_text(values.type):
+        return columns.fit(values, k=k)
+    sample = values[:20_000]
+    reading = None
+    if column.enum is None:
+        others = [other for other in relation.column_names if other != name]
+        reading = meaning_of(
+            name,
+            relation=relation.name.table,
+            neighbours=others,
+            type=values.type,
+            sample=sample,
+            max_length=column.length,
+        )
+    return columns.fit(values, k=k, reading=reading, locale=locale_of(sample, k=k))
+
+
+def _anchor(
+    read: _Read,
+    values: pa.Array,
+    parents: Sequence[tuple[ForeignKey, np.ndarray]],
+    profiles: Mapping[str, ColumnProfile],
+    context: _Context,
+) -> tuple[Anchor | None, Temporal | None]:
+    """Find the time that this one always follows most closely, among the row's earlier times and its parents' times."""
+    if not _is_time(values.type):
+        return None, None
+    micros, there = temporal.microseconds(values)
+    if there.sum() < context.k:
+        return None, None
+    best: tuple[float, Anchor, np.ndarray] | None = None
+    for anchor, before, known in _times(read, parents, profiles, context):
+        if not known[there].all():
+            continue
+        gaps = (micros - before)[there]
+        if gaps.min() < 0 or gaps.std() > _LEAST_PAIRS * micros[there].std():
+            continue
+        if best is None or gaps.mean() < best[0]:
+            best = (float(gaps.mean()), anchor, gaps)
+    if best is None:
+        return None, None
+    marginal = columns.fit_gap(best[2], k=context.k)
+    return (best[1], marginal) if marginal else (None, None)
+
+
+def _is_time(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_date32(type_) or pa.types.is_timestamp(type_))
+
+
+def _times(
+    read: _Read,
+    parents: Sequence[tuple[ForeignKey, np.ndarray]],
+    profiles: Mapping[str, ColumnProfile],
+    context: _Context,
+) -> list[tuple[Anchor, np.ndarray, np.ndarray]]:
+    """Every candidate anchor with its microseconds and validity for each row read."""
+    found = [
+        (Anchor(other, None), *temporal.microseconds(read.column(other)))
+        for other in profiles
+        if _is_time(read.relation.column(other).type) and not isinstance(read.marginals[other], Identifier | Empty)
+    ]
+    for key, rows in parents:
+        if (rows < 0).any():
+            continue
+        parent = context.reads[key.parent]
+        for column in parent.relation.columns:
+            if column.name in parent.marginals and _is_time(column.type):
+                micros, there = temporal.microseconds(parent.column(column.name))
+                found.append((Anchor(column.name, str(key)), micros[rows], there[rows]))
+    return found
+
+
+def _codes(
+    read: _Read,
+    marginal: Marginal,
+    values: pa.Array,
+    anchor: Anchor | None,
+    parents: Sequence[tuple[ForeignKey, np.ndarray]],
+    context: _Context,
+) -> np.ndarray:
+    if anchor is None or not isinstance(marginal, Temporal):
+        return columns.encode(marginal, values)
+    if anchor.foreign_key is None:
+        before = temporal.microseconds(read.column(anchor.column))[0]
+    else:
+        key, rows = next((key, rows) for key, rows in parents if str(key) == anchor.foreign_key)
+        before = temporal.microseconds(context.reads[key.parent].column(anchor.column))[0][rows]
+    micros, there = temporal.microseconds(values)
+    codes = np.zeros(len(values), dtype=np.int16)
+    codes[there] = temporal.encode(marginal, (micros - before)[there])
+    return codes
+
+
+def _from_parents(parents: Sequence[tuple[ForeignKey, np.ndarray]], context: _Context) -> list[Candidate]:
+    found = []
+    for key, rows in parents:
+        parent = context.reads[key.parent]
+        for name, codes in parent.codes.items():
+            if isinstance(parent.marginals[name], Identifier | Opaque) and codes.all():
+                continue
+            seen = np.where(rows >= 0, codes[rows.clip(0)] if len(codes) else 0, 0).astype(np.int16)
+            found.append(parent.candidate(name, seen, str(key)))
+    return found
+
+
+def _from_fan_outs(read: _Read, context: _Context) -> list[Candidate]:
+    if not read.whole:
+        return []
+    found = []
+    for key in context.owned(read.relation.name):
+        fan_out = context.fan_outs[str(key)]
+        rows = context.found[str(key)]
+        if fan_out.marginal is not None:
+            counts = np.bincount(rows[rows >= 0], minlength=read.rows).astype(float)
+            codes = numeric.encode(fan_out.marginal, counts)
+            found.append(Candidate(None, str(key), codes, columns.order(fan_out.marginal)))
+    return found

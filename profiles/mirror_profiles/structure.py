@@ -1,0 +1,102 @@
+"""The order relations stand in, and whose life each row belongs to."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+from mirror_connectors.schema import ForeignKey, RelationKind, RelationName, Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mirror_profiles.profile import FanOut
+
+_MOST_OWNED = 5_000
+"""Mean children per parent beyond which a parent is a label, not an owner: airlines do not own flights."""
+
+MIRRORED = (RelationKind.TABLE, RelationKind.PARTITIONED)
+"""Kinds of relation that have rows of their own to make."""
+
+
+def precedence(schema: Schema) -> tuple[RelationName, ...]:
+    """Order relations so that parents come first. A cycle is broken at its nullable foreign keys, or else at one of its keys, always the same."""
+    names = [relation.name for relation in schema if relation.kind in MIRRORED]
+    known = set(names)
+    graph: nx.DiGraph[RelationName] = nx.DiGraph()
+    graph.add_nodes_from(names)
+    for key in sorted(schema.foreign_keys, key=str):
+        if key.child != key.parent and {key.child, key.parent} <= known:
+            optional = nullable(schema, key)
+            optional = optional and graph.get_edge_data(key.parent, key.child, {}).get("optional", True)
+            graph.add_edge(key.parent, key.child, optional=optional)
+    while cycles := [part for part in nx.strongly_connected_components(graph) if len(part) > 1]:
+        inside: list[tuple[RelationName, RelationName, bool]] = sorted(
+            graph.subgraph(min(cycles, key=min)).edges(data="optional")
+        )
+        parent, child, _ = next((edge for edge in inside if edge[2]), inside[0])
+        graph.remove_edge(parent, child)
+    return tuple(nx.lexicographical_topological_sort(graph))
+
+
+def nullable(schema: Schema, key: ForeignKey) -> bool:
+    """Say whether a foreign key may be NULL: one of its columns is nullable."""
+    child = schema.relation(key.child)
+    return any(child.column(name).nullable for name in key.columns)
+
+
+def owners(
+    schema: Schema, fan_outs: Mapping[str, FanOut], order: tuple[RelationName, ...]
+) -> dict[RelationName, ForeignKey]:
+    """Choose for each relation the foreign key whose parent owns its rows; a relation without one is a root.
+
+    An owner is always there (no NULL, no orphan) and comes earlier in ``order``. Among several the primary key decides, its
+    first columns before its last; then the parent that is seldom without children (an order has lines, a product may never sell); then
+    the parent with most rows.
+    """
+    place = {name: index for index, name in enumerate(order)}
+    chosen: dict[RelationName, ForeignKey] = {}
+    for name in order:
+        able = [
+            key
+            for key in schema.parents_of(name)
+            if key.parent in place and place[key.parent] < place[name] and _owns(fan_outs.get(str(key)))
+        ]
+        if able:
+            primary = schema.relation(name).primary_key
+            columns = primary.columns if primary else ()
+            chosen[name] = min(able, key=lambda key: _rank(key, columns, fan_outs[str(key)]))
+    return chosen
+
+
+def _owns(fan_out: FanOut | None) -> bool:
+    return (
+        fan_out is not None
+        and fan_out.children > 0
+        and fan_out.nulls == 0
+        and fan_out.orphans == 0
+        and fan_out.children <= _MOST_OWNED * fan_out.parents
+    )
+
+
+def _rank(key: ForeignKey, primary: tuple[str, ...], fan_out: FanOut) -> tuple[int, float, int, str]:
+    inside = set(key.columns) <= set(primary)
+    first = min((primary.index(column) for column in key.columns), default=0) if inside else len(primary) + 1
+    return first, round(_childless(fan_out), 1), -fan_out.parents, str(key)
+
+
+def _childless(fan_out: FanOut) -> float:
+    """Share of parents that have no child."""
+    if fan_out.ranks:
+        return sum(rank == 0 for rank in fan_out.ranks) / len(fan_out.ranks)
+    marginal = fan_out.marginal
+    if marginal is None or 0.0 not in marginal.atoms:
+        return 0.0
+    return marginal.weights[marginal.atoms.index(0.0)]
+
+
+def columns_of_keys(schema: Schema, name: RelationName) -> frozenset[str]:
+    """Return the relation's columns that are part of any foreign key of its own."""
+    return frozenset(chain.from_iterable(key.columns for key in schema.parents_of(name)))

@@ -163,10 +163,10 @@ def _commit_one(room: _Room, *, before: Sequence[_Room], after: Sequence[_Room])
 
 
 def _state(before: Sequence[_Room], after: Sequence[_Room]) -> str:
-    committed, waiting = ([room.name for room in rooms] for rooms in (before, after))
-    new = f"the new rows are in {', '.join(committed)}" if committed else "no target has the new rows for certain"
-    old = f"{', '.join(waiting)} stayed as it was" if waiting else ""
-    return "; ".join(part for part in (new, old, 'run again with mode = "replace" to make all of them agree') if part)
+    committed, waiting = (", ".join(room.name for room in rooms) for rooms in (before, after))
+    new = f"the new rows are in {committed}" if committed else "no other target has the new rows"
+    old = f", {waiting} stayed as before" if waiting else ""
+    return f'{new}{old}; run again with mode = "replace" to make all targets agree'
 
 
 # --------------------------------------------------------------------------------------------- never into a source

@@ -15,7 +15,7 @@ from mirror.metrics.placed import Placed, complete
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mirror_connectors.schema import Column, ForeignKey
+    from mirror_connectors.schema import ForeignKey
 
 _FOUND = "found"
 _HELD = "held"
@@ -146,7 +146,7 @@ def _both(
 ) -> tuple[pa.Table, pa.Table]:
     """Read both sides as distinct keys ``k0``, ``k1`` … in a spelling common to both, with the rows that hold each."""
     names = [*zip(key.columns, key.parent_columns, strict=True), *pairs]
-    families = [_family(child.twin(mine), parent.twin(theirs)) for mine, theirs in names]
+    families = [_family(child, mine, parent, theirs) for mine, theirs in names]
     return (
         _held(child, [mine for mine, _ in names], families),
         _held(parent, [theirs for _, theirs in names], families),
@@ -207,13 +207,15 @@ class _Family(StrEnum):
     """Text of which one side is char(n): some engines pad it with spaces, others do not, and they mean nothing."""
 
 
-def _family(left: Column, right: Column) -> _Family:
-    if _is_number(left.type) and _is_number(right.type):
-        floating = pa.types.is_floating(left.type) or pa.types.is_floating(right.type)
-        return _Family.FLOAT if floating else _Family.EXACT
-    if all(pa.types.is_timestamp(column.type) or pa.types.is_date(column.type) for column in (left, right)):
+def _family(child: Placed, mine: str, parent: Placed, theirs: str) -> _Family:
+    left, right = child.twin(mine).type, parent.twin(theirs).type
+    if _is_number(left) and _is_number(right):
+        return _Family.FLOAT if pa.types.is_floating(left) or pa.types.is_floating(right) else _Family.EXACT
+    if all(pa.types.is_timestamp(type_) or pa.types.is_date(type_) for type_ in (left, right)):
         return _Family.INSTANT
-    padded = any(column.native.lower().startswith(("char", "bpchar", "nchar")) for column in (left, right))
+    # What was char(n) in the source may be spelled with its padding where it is text now.
+    columns = (child.twin(mine), child.relation.column(mine), parent.twin(theirs), parent.relation.column(theirs))
+    padded = any(column.native.lower().startswith(("char", "bpchar", "nchar")) for column in columns)
     return _Family.PADDED if padded else _Family.TEXT
 
 

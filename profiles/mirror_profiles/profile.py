@@ -42,6 +42,37 @@ class Table:
         return f"Table{self.values.shape}"
 
 
+class Copy:
+    """All rows of a reference relation, as they are in the source: an Arrow table with the relation's columns."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self, rows: pa.Table) -> None:
+        self.rows = rows.combine_chunks().replace_schema_metadata(None)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Copy) and self.rows.equals(other.rows)
+
+    def __hash__(self) -> int:
+        return hash((self.rows.num_rows, self.rows.schema))
+
+    def __repr__(self) -> str:
+        return f"Copy({self.rows.num_rows} rows)"
+
+
+def _store_copy(copy: Copy, info: SerializationInfo) -> dict[str, int]:
+    copies: list[Copy] = info.context["copies"]  # type: ignore[index]
+    copies.append(copy)
+    return {"copy": len(copies) - 1}
+
+
+def _fetch_copy(found: Any, info: ValidationInfo) -> Copy:  # noqa: ANN401
+    if isinstance(found, Copy):
+        return found
+    copies: list[Copy] = info.context["copies"]  # type: ignore[index]
+    return copies[found["copy"]]
+
+
 def _store(table: Table, info: SerializationInfo) -> dict[str, int]:
     tables: list[Table] = info.context["tables"]  # type: ignore[index]
     tables.append(table)
@@ -55,6 +86,7 @@ def _fetch(found: Any, info: ValidationInfo) -> Table:  # noqa: ANN401
     return tables[found["table"]]
 
 
+StoredCopy = Annotated[Copy, PlainValidator(_fetch_copy), PlainSerializer(_store_copy)]
 StoredTable = Annotated[Table, PlainValidator(_fetch), PlainSerializer(_store)]
 
 
@@ -120,6 +152,8 @@ class FanOut:
     """Children per parent, over all parents; None when nothing may be said."""
     ranks: tuple[float, ...] = ()
     """Children of the largest parent, the second, …, when parents are few; () when they are many."""
+    by_row: bool = False
+    """Whether ``ranks`` stand in the order of the parent's rows, which are copied, and not from the largest down."""
     levels: tuple[float, ...] = ()
     """Of a self-reference: share of rows at depth 0 (roots), 1, …"""
     released: str = "schema"
@@ -134,6 +168,8 @@ class RelationProfile:
     columns: tuple[ColumnProfile, ...]
     owner: str | None = None
     """Spelling of the foreign key whose parent's life the rows belong to; None for roots."""
+    copy: StoredCopy | None = None
+    """The rows themselves, of a relation that the configuration declares to be public reference data."""
 
     def column(self, name: str) -> ColumnProfile:
         """Return the column of that name; raises ProfileError when it was not profiled."""
@@ -204,22 +240,29 @@ def save(profile: Profile, path: Path | str) -> None:
 def dump(profile: Profile) -> bytes:
     """Return the bytes of the profile's file; equal profiles give equal bytes."""
     tables: list[Table] = []
-    text = _ADAPTER.dump_json(profile, context={"tables": tables}, indent=1)
-    arrow = pa.table(
+    copies: list[Copy] = []
+    text = _ADAPTER.dump_json(profile, context={"tables": tables, "copies": copies}, indent=1)
+    shares = pa.table(
         {
             "cells": pa.array([t.values.shape[0] for t in tables], pa.int32()),
             "codes": pa.array([t.values.shape[1] for t in tables], pa.int32()),
             "shares": pa.array([t.values.ravel() for t in tables], pa.list_(pa.float32())),
         }
     )
-    sink = io.BytesIO()
-    with pa.ipc.new_file(sink, arrow.schema) as writer:
-        writer.write_table(arrow)
+    entries = [("profile.json", text), ("tables.arrow", _spell(shares))]
+    entries += [(f"copies/{number}.arrow", _spell(copy.rows)) for number, copy in enumerate(copies)]
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in (("profile.json", text), ("tables.arrow", sink.getvalue())):
+        for name, content in entries:
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
     return out.getvalue()
+
+
+def _spell(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
 
 
 def load(path: Path | str) -> Profile:
@@ -242,7 +285,9 @@ def _read(path: Path) -> Profile:
         if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
             raise ValueError(path)
         text = archive.read("profile.json")
-        arrow = pa.ipc.open_file(pa.BufferReader(archive.read("tables.arrow"))).read_all()
+        arrow = _parse(archive.read("tables.arrow"))
+        held = sum(name.startswith("copies/") for name in archive.namelist())
+        copies = [Copy(_parse(archive.read(f"copies/{number}.arrow"))) for number in range(held)]
     found = json.loads(text).get("version")
     if found != VERSION:
         message = f"wanted a profile of version {VERSION} at {path}, found version {found}; profile the sources again"
@@ -254,4 +299,8 @@ def _read(path: Path) -> Profile:
         Table(flat[offsets[i] : offsets[i + 1]].reshape(cells, codes))
         for i, (cells, codes) in enumerate(zip(arrow["cells"].to_pylist(), arrow["codes"].to_pylist(), strict=True))
     ]
-    return _ADAPTER.validate_json(text, context={"tables": tables})
+    return _ADAPTER.validate_json(text, context={"tables": tables, "copies": copies})
+
+
+def _parse(content: bytes) -> pa.Table:
+    return pa.ipc.open_file(pa.BufferReader(content)).read_all()

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from mirror.api import (
         CheckResult,
         InitResult,
-        Progress,
+        Step,
         check,
         compare,
         demo,
@@ -42,11 +42,11 @@ __all__ = [
     "Outcome",
     "Plan",
     "Profile",
-    "Progress",
     "RelationName",
     "Report",
     "RunRecord",
     "Schema",
+    "Step",
     "check",
     "compare",
     "demo",
@@ -72,6 +72,7 @@ _PLACES = {
     "RelationName": "mirror_connectors.schema",
     "Report": "mirror.report.model",
     "RunRecord": "mirror.catalog.records",
+    "load_config": "mirror.config",
     "Schema": "mirror_connectors.schema",
 }
 
@@ -80,10 +81,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401
     if name not in __all__:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    if name == "load_config":
-        found = import_module("mirror.config").load
-    else:
-        found = getattr(import_module(_PLACES.get(name, "mirror.api")), name)
+    module = import_module(_PLACES.get(name, "mirror.api"))
+    found = getattr(module, "load" if name == "load_config" else name)
     globals()[name] = found
     return found
 

@@ -35,7 +35,7 @@ class DriftError(SchemaError):
 
 
 class StoppedError(MirrorError):
-    """The run was asked to stop before its end; what it had written was undone."""
+    """The run was asked to stop before its end; says what it leaves behind."""
 
 
 # --- Drift ------------------------------------------------------------------------------------------------------------
@@ -150,10 +150,10 @@ class Stop:
     def __init__(self) -> None:
         self.wished = False
 
-    def heed(self) -> None:
-        """Raise StoppedError when somebody wants the end."""
+    def heed(self, state: str, cause: MirrorError | None = None) -> None:
+        """Raise StoppedError when somebody wants the end; ``state`` says what the run leaves behind."""
         if self.wished:
-            raise StoppedError("stopped before its end; what the run had written is undone")
+            raise StoppedError(f"stopped before its end; {state}") from cause
 
 
 class _Ended(Exception):  # noqa: N818  # a signal, not an error
@@ -162,7 +162,7 @@ class _Ended(Exception):  # noqa: N818  # a signal, not an error
 
 def trigger(schedule: Schedule) -> Trigger:
     """Return when the job runs. Raises ConfigError without ``cron``, or when it or the timezone cannot be read."""
-    from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
+    from apscheduler.triggers.cron import CronTrigger
 
     if schedule.cron is None:
         raise ConfigError('wanted schedule.cron, such as "0 3 * * *" for every night at three, found none')
@@ -181,8 +181,8 @@ def watch(job: Callable[[Stop], None], when: Trigger) -> None:
     One run at a time; runs that were missed meanwhile are made up for by one. A run that fails is logged, and the next
     one comes. At a signal the run that is under way is undone at its next batch.
     """
-    from apscheduler.events import EVENT_JOB_EXECUTED  # type: ignore[import-untyped]
-    from apscheduler.schedulers.blocking import BlockingScheduler  # type: ignore[import-untyped]
+    from apscheduler.events import EVENT_JOB_EXECUTED
+    from apscheduler.schedulers.blocking import BlockingScheduler
 
     stop = Stop()
     scheduler = BlockingScheduler()

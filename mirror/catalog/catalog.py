@@ -133,11 +133,12 @@ class Catalog:
             for row in rows
         )
 
-    def known_sources(self) -> frozenset[str]:
-        """Return the identities of all databases that any run has read. Raises ConnectError."""
+    def known_sources(self, job: Path | str) -> frozenset[str]:
+        """Return the identities of all databases that runs of a job have read. Raises ConnectError."""
+        origin, run = tables.run_source, tables.run
         with self.transaction() as connection:
-            found = connection.execute(sa.select(tables.run_source.c.identity).distinct()).scalars()
-            return frozenset(identity for identity in found if identity is not None)
+            asked = sa.select(origin.c.identity).join(run).where(run.c.job == str(job)).distinct()
+            return frozenset(identity for identity in connection.execute(asked).scalars() if identity is not None)
 
     # ---------------------------------------------------------------------------------------------------- booking
 
@@ -214,11 +215,13 @@ class Booking:
         Raises BusyError when another run holds it.
         """
         with self._transaction() as connection:
-            said = self._take(connection, target)
+            # A file has no identity but its place until it is there, and gets another one when it is replaced.
+            said = [self._take(connection, target.source, key) for key in sorted({target.identity, target.url})]
             values = {
                 "run": self.number,
                 "source": target.source,
                 "engine": target.engine,
+                "url": target.url,
                 "identity": target.identity,
                 "mode": target.mode,
             }
@@ -226,7 +229,7 @@ class Booking:
         if self._renewal is None:
             self._renewal = threading.Thread(target=self._renew, name="mirror-lock", daemon=True)
             self._renewal.start()
-        return said
+        return next((sentence for sentence in said if sentence), None)
 
     def end(self) -> None:
         """Renew the locks no more."""
@@ -243,9 +246,9 @@ class Booking:
             except ConnectError as error:
                 _log.warning("run %d could not renew its lock: %s", self.number, error)
 
-    def _take(self, connection: sa.Connection, target: RunTarget) -> str | None:
+    def _take(self, connection: sa.Connection, source: str, name: str) -> str | None:
         lock, run = tables.target_lock, tables.run
-        key = hashlib.sha256(target.identity.encode()).hexdigest()
+        key = hashlib.sha256(name.encode()).hexdigest()
         me = Process.current()
         mine = {"run": self.number, "place": me.place, "pid": me.pid, "born": me.born, "renewed": _now()}
         found = connection.execute(sa.select(lock).where(lock.c.target == key).with_for_update()).one_or_none()
@@ -255,11 +258,11 @@ class Booking:
                     connection.execute(sa.insert(lock).values(target=key, **mine))
                 return None
             except sa.exc.IntegrityError:  # two runs began in the same moment, and the other one was first
-                raise BusyError(_busy(target.source, "another run that has just begun")) from None
+                raise BusyError(_busy(source, "another run that has just begun")) from None
         holder = Process(found.place, found.pid, found.born)
         lives = holder.lives()
         if lives or (lives is None and _now() - found.renewed < LEASE):
-            raise BusyError(_busy(target.source, f"run {found.run} ({holder})"))
+            raise BusyError(_busy(source, f"run {found.run} ({holder})"))
         taken = sa.update(lock).where(lock.c.target == key, lock.c.run == found.run).values(mine)
         connection.execute(taken)
         ended = {"outcome": Outcome.FAILED, "message": "ended without a word; its lock was taken over"}

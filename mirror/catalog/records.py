@@ -49,6 +49,8 @@ class RunTarget:
     source: str
     """The source whose mirror it holds."""
     engine: str
+    url: str
+    """Without its password."""
     identity: str
     mode: str
 

@@ -47,6 +47,7 @@ run_target = Table(
     Column("run", ForeignKey("mirror_run.id", ondelete="CASCADE"), primary_key=True),
     Column("source", String(128), primary_key=True),
     Column("engine", String(32), nullable=False),
+    Column("url", Text, nullable=False),
     Column("identity", Text, nullable=False),
     Column("mode", String(16), nullable=False),
 )

@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("run", sa.Integer, nullable=False),
         sa.Column("source", sa.String(128), nullable=False),
         sa.Column("engine", sa.String(32), nullable=False),
+        sa.Column("url", sa.Text, nullable=False),
         sa.Column("identity", sa.Text, nullable=False),
         sa.Column("mode", sa.String(16), nullable=False),
         sa.PrimaryKeyConstraint("run", "source", name="mirror_run_target_pk"),

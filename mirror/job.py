@@ -1,0 +1,299 @@
+"""One run of a job, and what its verbs share: the two sides opened, the saved profile, the world."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import mirror_connectors
+from mirror.refresh import DriftError, Stop, drift
+from mirror_connectors.base import Engine
+from mirror_connectors.errors import ConfigError, ConnectError, MirrorError, ProfileError
+from mirror_connectors.schema import Finding, Origin, Schema, union
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from mirror.catalog import Booking, Catalog
+    from mirror.config import Config, Side
+    from mirror.load import Progress as LoadProgress
+    from mirror.report.model import Report
+    from mirror_connectors.base import Connector
+    from mirror_profiles.profile import Profile
+
+SOURCES: tuple[Side, ...] = ("sources",)
+TARGETS: tuple[Side, ...] = ("targets",)
+NEITHER: tuple[Side, ...] = ()
+BOTH: tuple[Side, ...] = (*SOURCES, *TARGETS)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a verb has come. Verbs call their ``progress`` with it, often for each batch of rows."""
+
+    phase: Literal["profile", "load", "compare"]
+    what: str
+    """The relation, or what is done with it."""
+    done: int
+    total: int
+    unit: Literal["rows", "steps"]
+
+
+# --- The two sides ----------------------------------------------------------------------------------------------------
+
+
+def want_targets(config: Config) -> None:
+    """Raise ConfigError when there is nothing to write into."""
+    if not config.targets:
+        raise ConfigError("wanted a [targets.NAME] with a url for at least one source, found none")
+
+
+@contextmanager
+def open_sources(config: Config) -> Iterator[dict[str, Connector]]:
+    """Give a connector for each source, opened read-only."""
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(mirror_connectors.open(source.url, source=name))
+            for name, source in config.sources.items()
+        }
+
+
+@contextmanager
+def open_targets(config: Config, *, read_only: bool) -> Iterator[dict[str, Connector]]:
+    """Give a connector for each target."""
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(mirror_connectors.open(target.url, source=name, read_only=read_only))
+            for name, target in config.targets.items()
+        }
+
+
+def inspect_source(config: Config, source: str, connector: Connector) -> Schema:
+    """Read the schema of one source, as far as the configuration includes it."""
+    return connector.inspect(keep=config.sources[source].keeps)
+
+
+def link_up(config: Config, schema: Schema) -> Schema:
+    """Put the configuration's links into the schema of all sources; raises ConfigError for one that cannot be."""
+    from mirror.world import world
+
+    return world(schema, [link.foreign_key() for link in config.links]).schema
+
+
+def learn(
+    config: Config, schema: Schema, sources: Mapping[str, Connector], tell: Callable[[Step], None] | None
+) -> Profile:
+    """Measure the sources and save the profile; raises ProfileError when its file cannot be written."""
+    from mirror_profiles.measure import measure
+    from mirror_profiles.profile import save
+
+    made = measure(
+        link_up(config, schema),
+        sources,
+        k=config.privacy.k,
+        sample=config.run.sample,
+        progress=steps("profile", tell),
+    )
+    path = config.profile_path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(made, path)
+    except OSError as error:
+        raise ProfileError(f"wanted to write the profile to {path}, found: {error.strerror}") from error
+    return made
+
+
+def saved_profile(config: Config) -> Profile:
+    """Read the saved profile, and refuse one that was made for another configuration."""
+    from mirror_profiles.profile import load
+
+    saved = load(config.profile_path)
+    why = _why_unfit(saved, config)
+    if why is not None:
+        raise ProfileError(f"{config.profile_path}: {why}; run `mirror profile` to make it again")
+    return saved
+
+
+def _why_unfit(saved: Profile, config: Config) -> str | None:
+    profiled, wanted = {origin.source for origin in saved.provenance}, set(config.sources)
+    if profiled != wanted:
+        return f"wanted a profile of {', '.join(sorted(wanted))}, found one of {', '.join(sorted(profiled))}"
+    if saved.k < config.privacy.k:
+        return f"wanted nothing that fewer than privacy.k = {config.privacy.k} rows share, found k = {saved.k}"
+    links = {str(link.foreign_key()): sorted(link.same) for link in config.links}
+    # A link that repeats a declared key is only known by what it adds to it.
+    known = {str(key): sorted(key.same) for key in saved.schema.foreign_keys if key.origin is Origin.LINKED or key.same}
+    for spelled in sorted(links.keys() | known.keys()):
+        if spelled not in known and links[spelled]:
+            return f"the link {spelled} is new in the configuration"
+        if spelled not in known and spelled not in {str(key) for key in saved.schema.foreign_keys}:
+            return f"the link {spelled} is new in the configuration"
+        if spelled not in links:
+            return f"the link {spelled} is no longer in the configuration"
+        if links[spelled] != known.get(spelled, []):
+            return f"the columns that the link {spelled} makes the same are others in the configuration"
+    for relation in saved.schema:
+        if not config.sources[relation.name.source].keeps(relation.name.schema, relation.name.table):
+            return f"relation {relation.name} is left out by the configuration"
+    return None
+
+
+# --- One run ----------------------------------------------------------------------------------------------------------
+
+
+def run_once(config: Config, *, no_source: bool, tell: Callable[[Step], None] | None, stop: Stop) -> Report:
+    """Do what the verb ``run`` says, once; raises StoppedError when ``stop`` is wished before its end."""
+    from mirror.catalog import Catalog, Outcome, location
+    from mirror.compare import compare as hold_against
+    from mirror.load import load
+    from mirror.plan import plan as decide
+    from mirror.synthesize import Synthesis
+
+    started = time.perf_counter()
+    want_targets(config)
+    catalog = Catalog.open(location(config.folder))
+    with catalog.book(config.folder) as booking, open_targets(config, read_only=False) as targets:
+        findings = _hold(config, booking, targets)
+        learned = saved_profile(config) if no_source or config.profile_path.exists() else None
+        if learned is not None:
+            _refuse_known(config, catalog, targets)
+        identities: Mapping[str, str] = {}
+        if learned is None or not no_source:
+            heeded = _heeding(stop, tell, "nothing was written")
+            learned, identities = _find_profile(config, targets, learned, findings, heeded)
+        _book(config, booking, learned, identities)
+        made = decide(learned, config)
+        modes = {name: target.mode for name, target in config.targets.items()}
+        engines = {origin.source: Engine(origin.engine) for origin in learned.provenance}
+        heeded = _heeding(stop, tell, "what the run had written is undone")
+        try:
+            loaded, lost = load(made, Synthesis(made), targets, modes, engines, progress=_rows(heeded))
+        except MirrorError as error:
+            stop.heed("what the run had written is undone", error)
+            raise
+        booking.rows = sum(one.rows for one in loaded)
+        heeded = _heeding(stop, tell, "the new rows are in the targets and have not been compared")
+        report = hold_against(learned, made, targets, config, loaded=loaded, progress=steps("compare", heeded))
+        if not report.passed:
+            booking.outcome = Outcome.MISSED
+            low = sum(not score.passed for score in report.scores)
+            booking.message = f"{report.violations} violations, {low} scores under their threshold"
+    findings += (*made.findings, *lost, *report.findings)
+    seconds = time.perf_counter() - started
+    return replace(report, loaded=loaded, findings=tuple(dict.fromkeys(findings)), seconds=seconds)
+
+
+def _hold(config: Config, booking: Booking, targets: Mapping[str, Connector]) -> list[Finding]:
+    """Take every target for this run."""
+    from mirror.catalog import RunTarget
+
+    findings = []
+    for name, connector in targets.items():
+        mode = config.targets[name].mode
+        target = RunTarget(name, str(connector.engine), connector.shown_url, connector.identity(), str(mode))
+        if said := booking.hold(target):
+            findings.append(Finding(f"targets.{name}", said))
+            _log.warning("targets.%s: %s", name, said)
+    return findings
+
+
+def _find_profile(
+    config: Config,
+    targets: Mapping[str, Connector],
+    saved: Profile | None,
+    findings: list[Finding],
+    tell: Callable[[Step], None],
+) -> tuple[Profile, Mapping[str, str]]:
+    """Ask the sources: for drift from the saved profile, or for a new one.
+
+    Returns the profile, and the identities of the sources that were reached.
+
+    Raises DriftError, ConfigError when a target is a source, and ConnectError when there is no profile but for a source
+    that cannot be reached.
+    """
+    from mirror.load import refuse_same_database
+
+    with open_sources(config) as sources:
+        parts = _reach(config, sources, saved, findings)
+        reached = {name: sources[name] for name in parts}
+        refuse_same_database(reached, targets)
+        identities = {name: connector.identity() for name, connector in reached.items()}
+        if saved is None:
+            return learn(config, union(list(parts.values())), sources, tell), identities
+        changes = [line for name, part in parts.items() for line in drift(saved, name, part)]
+        if changes:
+            raise DriftError(changes)
+        return saved, identities
+
+
+def _book(config: Config, booking: Booking, profile: Profile, identities: Mapping[str, str]) -> None:
+    from mirror.catalog import RunSource
+
+    origins = [
+        RunSource(one.source, one.engine, one.fingerprint, one.at, identities.get(one.source))
+        for one in profile.provenance
+    ]
+    booking.know(config.profile_path.read_bytes(), origins)
+
+
+def _reach(
+    config: Config, sources: Mapping[str, Connector], saved: Profile | None, findings: list[Finding]
+) -> dict[str, Schema]:
+    parts: dict[str, Schema] = {}
+    for name, connector in sources.items():
+        try:
+            parts[name] = inspect_source(config, name, connector)
+        except ConnectError as error:
+            if saved is None:
+                raise
+            what = f"was not looked at for drift, since it could not be reached; the saved profile is used ({error})"
+            findings.append(Finding(f"sources.{name}", what))
+    return parts
+
+
+def _refuse_known(config: Config, catalog: Catalog, targets: Mapping[str, Connector]) -> None:
+    """Refuse a target that was a source in an earlier run, or is spelled like one: there may be no source to ask."""
+    known = catalog.known_sources(config.folder)
+    for target, connector in targets.items():
+        if connector.identity() in known:
+            raise ConfigError(
+                f"wanted a database of its own for targets.{target} ({connector.shown_url}), found one that an earlier "
+                "run has read as a source; nothing was written"
+            )
+    for name, source in config.sources.items():
+        if "${" in source.url:  # its variable is not set, and no source is needed
+            continue
+        with mirror_connectors.open(source.url, source=name) as connector:
+            for target, other in targets.items():
+                if connector.shown_url == other.shown_url:
+                    raise ConfigError(
+                        f"wanted a database of its own for targets.{target} ({other.shown_url}), found that "
+                        f"sources.{name} is the same one; nothing was written"
+                    )
+
+
+def _heeding(stop: Stop, tell: Callable[[Step], None] | None, state: str) -> Callable[[Step], None]:
+    def heed(step: Step) -> None:
+        stop.heed(state)
+        if tell is not None:
+            tell(step)
+
+    return heed
+
+
+def steps(
+    phase: Literal["profile", "compare"], tell: Callable[[Step], None] | None
+) -> Callable[[str, int, int], None] | None:
+    """Return ``tell`` in the form in which measuring and comparing call it."""
+    if tell is None:
+        return None
+    return lambda what, done, total: tell(Step(phase, what, done, total, "steps"))
+
+
+def _rows(tell: Callable[[Step], None]) -> Callable[[LoadProgress], None]:
+    return lambda found: tell(Step("load", found.relation, found.rows, found.total, "rows"))

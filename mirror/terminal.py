@@ -1,0 +1,458 @@
+"""How results look on a terminal, in a pipe and as JSON; names and texts appear as they are, never as markup."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+import time
+import traceback
+import zipfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
+
+from mirror_connectors.errors import ConfigError, MirrorError
+from mirror_connectors.schema import Origin, RelationKind
+from mirror_profiles.columns.kinds import Boolean, Categorical, Empty, Identifier, Numeric, Opaque, Temporal, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from mirror.catalog import RunRecord
+    from mirror.init import InitResult
+    from mirror.job import Step
+    from mirror.plan import ColumnPlan, Plan
+    from mirror.readiness import CheckResult
+    from mirror.report.model import Report
+    from mirror_connectors.schema import Finding, Relation, Schema
+    from mirror_profiles.columns.kinds import Marginal
+    from mirror_profiles.profile import ColumnProfile, FanOut, Profile, RelationProfile
+
+# A pipe has no width: wide enough that hardly a name is folded.
+_PIPE_WIDTH = 200
+
+Json: TypeAlias = "dict[str, Any] | list[Any]"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A title, the heads of its columns, and rows of text."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+# --- Printing ---------------------------------------------------------------------------------------------------------
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines to stdout."""
+    for line in lines:
+        print(plain(line))  # noqa: T201
+
+
+def print_json(tree: Json) -> None:
+    """Print a tree of dicts, lists, text and numbers as JSON."""
+    print(json.dumps(tree, indent=2, ensure_ascii=False, default=str))  # noqa: T201
+
+
+def print_tables(tables: Iterable[Table], findings: Sequence[Finding] = ()) -> None:
+    """Print tables to stdout, and what one should know after them."""
+    from rich import box
+    from rich.table import Table as Shown
+    from rich.text import Text as Cell
+
+    console = _console(error=False)
+    for table in tables:
+        shown = Shown(title=Cell(plain(table.title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for place, head in enumerate(table.heads):
+            numbers = bool(table.rows) and all(_is_number(row[place]) for row in table.rows)
+            shown.add_column(head, justify="right" if numbers else "left", overflow="fold")
+        for row in table.rows:
+            shown.add_row(*(Cell(plain(cell)) for cell in row))
+        console.print(shown)
+    if findings:
+        print_lines(["Findings", *(f"  {finding.where}: {finding.what}" for finding in findings)])
+
+
+def print_report(report: Report, *, as_json: bool) -> None:
+    """Print a report to stdout: coloured on a terminal, as plain lines in a pipe."""
+    from mirror.report import lines, render, to_json
+
+    if as_json:
+        print(to_json(report))  # noqa: T201
+    elif sys.stdout.isatty():
+        _console(error=False).print(render(report))
+    else:
+        print_lines(lines(report))
+
+
+def plain(text: str) -> str:
+    """Spell out what a terminal would obey instead of showing: a relation may be named anything."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file; raises ConfigError when the file system refuses it."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise ConfigError(f"wanted to write {path}, found: {error.strerror}") from error
+
+
+def log_to_stderr() -> None:
+    """Let what Mirror logs appear on stderr, with the time."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("mirror")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+def _console(*, error: bool) -> Console:
+    from rich.console import Console
+
+    stream = sys.stderr if error else sys.stdout
+    width = None if stream.isatty() else _PIPE_WIDTH
+    return Console(file=stream, markup=False, highlight=False, emoji=False, width=width)
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell.replace(",", "").replace(".", "").rstrip("%").isdigit()
+
+
+# --- Progress ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[Step], None]]:
+    """Show how far a verb has come on stderr: bars with rows/s and time left on a terminal, else a line per relation."""
+    if not sys.stderr.isatty():
+        lines = _Lines()
+        yield lines.tell
+        lines.end()
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = _console(error=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[amount]}", markup=False),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as shown:
+        bars = _Bars(shown)
+        yield bars.tell
+        bars.lines.end()
+
+
+class _Lines:
+    """One line for each relation when its rows are in, and for each step of the other phases' first look."""
+
+    def __init__(self, out: Callable[[str], object] | None = None) -> None:
+        self._out = out or (lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201
+        self._last: Step | None = None
+        self._since = time.monotonic()
+
+    def tell(self, step: Step) -> None:
+        last = self._last
+        if last is None or (last.phase, last.what) != (step.phase, step.what):
+            self.end()
+            self._since = time.monotonic()
+            if step.unit == "steps" and (step.phase == "profile" or last is None or last.phase != step.phase):
+                self._out(plain(f"{step.phase}: {step.what}" if step.phase == "profile" else step.phase))
+        self._last = step
+
+    def end(self) -> None:
+        """Say that the last relation's rows are in."""
+        last = self._last
+        if last is not None and last.unit == "rows":
+            seconds = time.monotonic() - self._since
+            self._out(plain(f"{last.phase}: {last.what}: {last.done:,} rows, {seconds:.1f} s"))
+        self._last = None
+
+
+class _Bars:
+    """One bar for the relation or the phase that is under way; what is done stays as a line."""
+
+    def __init__(self, shown: Any) -> None:  # noqa: ANN401  # rich.progress.Progress, which is imported late
+        self._shown = shown
+        self.lines = _Lines(shown.console.print)
+        self._of: tuple[str, str] | None = None
+        self._task: Any = None
+        self._since = 0.0
+
+    def tell(self, step: Step) -> None:
+        of = (step.phase, step.what if step.unit == "rows" else "")
+        if of != self._of:
+            if self._task is not None:
+                self._shown.remove_task(self._task)
+            self._task = self._shown.add_task("", total=step.total, amount="")
+            self._of, self._since = of, time.monotonic()
+        if step.unit == "rows":
+            self.lines.tell(step)
+            speed = step.done / max(time.monotonic() - self._since, 1e-3)
+            amount = f"{step.done:,} of {step.total:,} rows, {speed:,.0f} rows/s"
+        else:
+            amount = f"{step.done} of {step.total}"
+        self._shown.update(
+            self._task,
+            completed=step.done,
+            total=step.total,
+            description=plain(f"{step.phase}: {step.what}"),
+            amount=amount,
+        )
+
+
+# --- Results ----------------------------------------------------------------------------------------------------------
+
+
+def init_lines(done: InitResult, option: str) -> Iterator[str]:
+    """Say what was written and what comes next; ``option`` is how the next commands name the file."""
+    yield f"wrote {done.path}: {_count(len(done.sources), 'source')}, {_count(done.relations, 'relation')}"
+    yield "next:"
+    for variable in done.unset:
+        yield f"  export {variable}='...'    the URL with its password, which is not kept in the file"
+    yield f"  mirror check{option}    is everything there that a run needs?"
+    yield f"  mirror run{option}      make the mirror"
+
+
+def demo_lines(folder: Path) -> Iterator[str]:
+    """Say where the databases of the demo are."""
+    yield f"sources: {folder / 'sources'}    mirror: {folder / 'mirrored'}    configuration: {folder / 'mirror.toml'}"
+    yield ""
+
+
+def check_lines(result: CheckResult) -> Iterator[str]:
+    """Say what stands in the way of a run, then what is worth knowing."""
+    yield f"{'READY' if result.passed else 'NOT READY'}: {_count(result.relations, 'relation')}, " + ", ".join(
+        (_count(len(result.problems), "problem"), _count(len(result.drift), "difference") + " to the profile")
+    )
+    yield from (f"  problem: {problem.where}: {problem.what}" for problem in result.problems)
+    yield from (f"  drift: {line}" for line in result.drift)
+    if result.drift:
+        yield "  run `mirror profile` to learn the new schema"
+    yield from (f"  finding: {finding.where}: {finding.what}" for finding in result.findings)
+
+
+def schema_tables(schema: Schema) -> Iterator[Table]:
+    """Yield one table for each relation, and one of the foreign keys."""
+    for relation in schema:
+        kind = "" if relation.kind is RelationKind.TABLE else f" ({relation.kind})"
+        rows = tuple(
+            (c.name, c.native, "" if c.nullable else "NOT NULL", _key_words(relation, c.name)) for c in relation.columns
+        )
+        yield Table(f"{relation.name}{kind}", ("column", "type", "null", "key"), rows)
+    if schema.foreign_keys:
+        yield Table("Foreign keys", ("key",), tuple((str(key),) for key in schema.foreign_keys))
+
+
+def _key_words(relation: Relation, column: str) -> str:
+    words = []
+    if relation.primary_key is not None and column in relation.primary_key.columns:
+        words.append("primary")
+    if any(column in key.columns for key in relation.uniques):
+        words.append("unique")
+    return ", ".join(words)
+
+
+def run_tables(records: Sequence[RunRecord]) -> Iterator[Table]:
+    """Yield the runs, the newest first."""
+    rows = tuple(
+        (
+            str(record.number),
+            record.started.astimezone().isoformat(sep=" ", timespec="seconds"),
+            str(record.outcome),
+            f"{record.rows:,}",
+            "" if record.seconds is None else f"{record.seconds:.1f}",
+            ", ".join(f"{target.source} ({target.engine})" for target in record.targets),
+            record.message.partition("\n")[0],
+        )
+        for record in records
+    )
+    yield Table("Runs", ("run", "started", "outcome", "rows", "seconds", "targets", "message"), rows)
+
+
+def plan_tables(plan: Plan) -> Iterator[Table]:
+    """Yield the order of relations, and one table for the columns of each."""
+    order = tuple((str(r.relation.name), f"{r.rows:,}", r.owner or "") for r in plan.relations)
+    yield Table(f"Order, {plan.rows:,} rows, seed {plan.seed}", ("relation", "rows", "owner"), order)
+    for relation in plan.relations:
+        rows = tuple((column.column, _generator(column), column.rule) for column in relation.columns)
+        yield Table(str(relation.relation.name), ("column", "generator", "decided by"), rows)
+
+
+def plan_tree(plan: Plan) -> Json:
+    """Return a plan for JSON."""
+    return {
+        "seed": plan.seed,
+        "rows": plan.rows,
+        "relations": [
+            {
+                "name": str(relation.relation.name),
+                "rows": relation.rows,
+                "owner": relation.owner,
+                "columns": [{"column": c.column, "generator": _generator(c), "rule": c.rule} for c in relation.columns],
+            }
+            for relation in plan.relations
+        ],
+        "findings": [{"where": finding.where, "what": finding.what} for finding in plan.findings],
+    }
+
+
+def _generator(column: ColumnPlan) -> str:
+    generator = column.generator
+    detail = next(
+        (getattr(generator, name) for name in ("meaning", "mask", "column") if hasattr(generator, name)), None
+    )
+    return generator.kind if detail is None else f"{generator.kind}: {detail}"
+
+
+# --- Profiles ---------------------------------------------------------------------------------------------------------
+
+
+def profile_json(profile: Profile) -> str:
+    """Return all of a profile but the shares in its tables, as it stands in its file."""
+    from mirror_profiles.profile import dump
+
+    with zipfile.ZipFile(io.BytesIO(dump(profile))) as archive:
+        return archive.read("profile.json").decode()
+
+
+def profile_tables(profile: Profile) -> Iterator[Table]:
+    """Yield where a profile comes from, one table for the columns of each relation, the fan-outs, and what was withheld."""
+    origins = tuple((o.source, o.engine, o.at, o.fingerprint[:12]) for o in profile.provenance)
+    yield Table(
+        f"Sources, nothing that fewer than {profile.k} rows share", ("source", "engine", "at", "schema"), origins
+    )
+    for relation in profile.relations:
+        rows = tuple(_column_row(column) for column in relation.columns)
+        heads = ("column", "kind", "NULL", "learned", "depends on", "released by")
+        yield Table(f"{relation.name}, {relation.rows:,} rows", heads, rows)
+    if profile.fan_outs:
+        links = {str(key) for key in profile.schema.foreign_keys if key.origin is Origin.LINKED}
+        heads = ("fan-out", "parents", "children", "mean", "NULL", "orphans")
+        yield Table("Fan-outs", heads, tuple(_fan_out_row(fan_out, links) for fan_out in profile.fan_outs))
+    withheld = tuple(row for relation in profile.relations for row in _withheld(relation))
+    if withheld:
+        yield Table("Withheld", ("column", "what"), withheld)
+
+
+def _column_row(column: ColumnProfile) -> tuple[str, ...]:
+    reasons = (
+        [] if column.dependence is None else [_explainer(e.column, e.foreign_key) for e in column.dependence.explainers]
+    )
+    if column.anchor is not None:
+        reasons.append(f"not before {_explainer(column.anchor.column, column.anchor.foreign_key)}")
+    kind = column.marginal.kind
+    return (column.name, kind, _share(column.nulls), _learned(column.marginal), ", ".join(reasons), column.released)
+
+
+def _explainer(column: str | None, foreign_key: str | None) -> str:
+    if column is None:
+        return f"number of {foreign_key}"
+    return column if foreign_key is None else f"{column} of {foreign_key.rpartition(' -> ')[2]}"
+
+
+def _learned(marginal: Marginal) -> str:
+    match marginal:
+        case Numeric():
+            return _numeric(marginal)
+        case Temporal():
+            return _numeric(marginal.ticks) + f", steps of {_tick(marginal.tick)}"
+        case Categorical():
+            return f"{len(marginal.values)} values"
+        case Boolean():
+            return f"{_share(marginal.true)} true"
+        case Text():
+            return f"{marginal.meaning}" + (f", {marginal.locale}" if marginal.locale else "")
+        case Identifier():
+            return f"mask {marginal.mask}" if marginal.mask else "made anew"
+        case Opaque():
+            return f"length only, {marginal.alphabet}"
+        case Empty():
+            return "too few rows to say" if marginal.withheld else "nothing"
+        case _:
+            assert_never(marginal)
+
+
+def _numeric(marginal: Numeric) -> str:
+    parts = []
+    if marginal.atoms:
+        parts.append(_count(len(marginal.atoms), "frequent value"))
+    if marginal.edges:
+        parts.append(_count(len(marginal.edges) - 1, "bin"))
+    return ", ".join(parts)
+
+
+def _tick(microseconds: int) -> str:
+    for length, name in (
+        (86_400_000_000, "day"),
+        (3_600_000_000, "hour"),
+        (60_000_000, "minute"),
+        (1_000_000, "second"),
+    ):
+        if microseconds % length == 0:
+            return f"{microseconds // length} {name}"
+    return f"{microseconds} µs"
+
+
+def _fan_out_row(fan_out: FanOut, links: set[str]) -> tuple[str, ...]:
+    mean = f"{fan_out.children / fan_out.parents:.2f}" if fan_out.parents else ""
+    name = fan_out.foreign_key + (" (link)" if fan_out.foreign_key in links else "")
+    return (name, f"{fan_out.parents:,}", f"{fan_out.children:,}", mean, _share(fan_out.nulls), _share(fan_out.orphans))
+
+
+def _withheld(relation: RelationProfile) -> Iterator[tuple[str, str]]:
+    for column in relation.columns:
+        match column.marginal:
+            case Categorical(withheld=share) if share:
+                yield f"{relation.name}.{column.name}", f"values that too few rows share: {_share(share)} of the rows"
+            case Empty(withheld=True):
+                yield f"{relation.name}.{column.name}", "everything: too few rows"
+            case Opaque() | Text():
+                yield f"{relation.name}.{column.name}", "every value"
+            case Identifier():
+                yield f"{relation.name}.{column.name}", "every value: names a row"
+            case _:
+                pass
+
+
+def _share(share: float) -> str:
+    return "" if share == 0 else f"{100 * share:.1f}%"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+# --- Tracebacks -------------------------------------------------------------------------------------------------------
+
+
+def traceback_lines(error: BaseException) -> Iterator[str]:
+    """Format an error and its causes from their frames. Only messages that are Mirror's own are shown: others may quote values."""
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    for place, one in enumerate(reversed(chain)):
+        yield "" if place else "traceback, the innermost cause first; messages of drivers are left out"
+        for frame in traceback.extract_tb(one.__traceback__):
+            yield f"  {frame.filename}:{frame.lineno} in {frame.name}: {frame.line or ''}"
+        kind = type(one)
+        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        yield f"{name}: {one}" if _is_ours(one) else name
+
+
+def _is_ours(error: BaseException) -> bool:
+    from mirror_connectors.sql import DriverError
+
+    return isinstance(error, MirrorError | DriverError)

@@ -28,6 +28,8 @@ class Finds(StrEnum):
     """A parent in the same relation among the rows of the same owner that stand before."""
     WITHIN = "within shared columns"
     """Any parent that agrees on the columns that an earlier key has given."""
+    COPIED = "copied"
+    """The rows are copied, and the keys in them."""
     GIVEN = "given"
     """Earlier keys give all the columns: there is nothing left to choose."""
 
@@ -121,6 +123,13 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
+class Copied:
+    """The source's own value: the relation was declared to be public reference data."""
+
+    kind: Literal["copied"] = "copied"
+
+
+@dataclass(frozen=True, slots=True)
 class Null:
     """NULL in every row."""
 
@@ -138,5 +147,6 @@ Generator = (
     | FromLists
     | Scrambled
     | Constant
+    | Copied
     | Null
 )

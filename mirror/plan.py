@@ -11,6 +11,7 @@ import pyarrow as pa
 from mirror.defaults import default_generator
 from mirror.generators import (
     Constant,
+    Copied,
     Finds,
     FromLists,
     FromParent,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from mirror.config import Config, Rule
-    from mirror_profiles.profile import ColumnProfile, FanOut, Profile, RelationProfile
+    from mirror_profiles.profile import ColumnProfile, Copy, FanOut, Profile, RelationProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class RelationPlan:
     rows: int
     keys: tuple[KeyPlan, ...]
     columns: tuple[ColumnPlan, ...]
+    copy: Copy | None
+    """The rows themselves, of a reference relation that is taken as it is."""
     most_per_owner: int | None
     """Most rows that one owner can have because a key must stay distinct; None when there is no such limit."""
 
@@ -147,9 +150,6 @@ def _check_rules(profile: Profile, config: Config) -> None:
             message = f"run.rows names {wanted!r}, which the profile has not; it has: {', '.join(names[:20])}"
             raise ConfigError(message)
     for rule in config.rules:
-        if rule.copy_rows:
-            message = f"rule {rule.match!r}: copy = true is not supported yet; take the key out"
-            raise ConfigError(message)
         if rule.generate is not None and rule.generate not in _NAMED and rule.generate not in list(Meaning):
             known = ", ".join(sorted([*_NAMED, *Meaning]))
             message = f"rule {rule.match!r}: unknown generator {rule.generate!r}; known: {known}"
@@ -170,6 +170,8 @@ class _Planner:
         schema = self.profile.schema
         relation = schema.relation(profile.name)
         keys = self._keys(relation, profile)
+        if profile.copy is not None:
+            return self._copied(relation, profile, profile.copy, keys)
         given = {column for key in keys for column in key.fills}
         choices = distinct_keys(relation, profile, self._given(keys), self.findings)
         keys = tuple(replace(key, finds=choices.finds.get(str(key.foreign_key), key.finds)) for key in keys)
@@ -191,7 +193,19 @@ class _Planner:
             else:
                 columns.append(self._column(relation, column, choices.generators.get(column.name)))
         self._check_capacity(relation, rows, columns, keys)
-        return RelationPlan(relation, rows, keys, tuple(columns), most)
+        return RelationPlan(relation, rows, keys, tuple(columns), None, most)
+
+    def _copied(
+        self, relation: Relation, profile: RelationProfile, copy: Copy, keys: tuple[KeyPlan, ...]
+    ) -> RelationPlan:
+        if str(relation.name) in self.config.run.rows:
+            message = f"run.rows names {relation.name}, which is copied as it is; take the one or the other out"
+            raise ConfigError(message)
+        columns = tuple(
+            ColumnPlan(column.name, Copied(), "copied reference data", column) for column in profile.columns
+        )
+        found = tuple(replace(key, finds=Finds.COPIED) for key in keys)
+        return RelationPlan(relation, copy.rows.num_rows, found, columns, copy, None)
 
     def _keys(self, relation: Relation, profile: RelationProfile) -> tuple[KeyPlan, ...]:
         """Plan the foreign keys: the owner's first, then those that share columns with no other, then the rest."""

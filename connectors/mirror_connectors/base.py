@@ -98,8 +98,8 @@ class Connector(Protocol):
     def translate(self, schema: Schema, *, origin: Engine) -> tuple[Schema, tuple[Finding, ...]]:
         """Say how one source's schema, read from an engine ``origin``, stands in this database.
 
-        Relations are in the same order, with this engine's schemas, names and native types, and the Arrow types that `Load.write` takes. Findings name what has no twin here.
-        Reads nothing. The same engine keeps native types as they are.
+        Relations are in the same order, with this engine's schemas, names and native types, and the Arrow types that
+        `Load.write` takes. Findings name what has no twin here. Reads nothing. The same engine keeps native types as they are.
         """
 
     def load(self, schema: Schema, *, mode: Mode) -> AbstractContextManager[Load]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
@@ -12,6 +13,7 @@ from mirror.casts import cast
 from mirror.generators import (
     Choice,
     Constant,
+    Copied,
     DistinctWithinOwner,
     Drawn,
     Finds,
@@ -32,6 +34,7 @@ from mirror_connectors.errors import PlanError
 from mirror_profiles import columns, dependence
 from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.columns.kinds import Boolean, Categorical, Numeric, Temporal
+from mirror_profiles.matching import match
 
 if TYPE_CHECKING:
     from mirror.plan import ColumnPlan, KeyPlan, RelationPlan
@@ -102,6 +105,8 @@ class Rows:
                 found = deal.apart(self.owners, self.random(spelling))
             case Finds.WITHIN:
                 found = self._agreeing(key)
+            case Finds.COPIED:
+                return self._copied(key)
             case Finds.GIVEN:
                 return np.full(len(self), NONE)
             case _:
@@ -123,6 +128,11 @@ class Rows:
             what=str(foreign_key),
         )
 
+    def _copied(self, key: KeyPlan) -> np.ndarray:
+        mine = [self.array(column) for column in key.foreign_key.columns]
+        theirs = [self._world.whole(key.foreign_key.parent, column) for column in key.foreign_key.parent_columns]
+        return np.maximum(match(mine, theirs), NONE)
+
     def _thinned(self, key: KeyPlan, found: np.ndarray, parents: int) -> np.ndarray:
         """Take away the parents of rows whose key is NULL or finds nobody, at the source's share of each."""
         fan_out = key.fan_out
@@ -143,6 +153,8 @@ class Rows:
     def _draw_codes(self, plan: ColumnPlan) -> np.ndarray:
         profile = plan.profile
         rows = len(self)
+        if isinstance(plan.generator, Copied):
+            return columns.encode(profile.marginal, self.array(plan.column))
         uniforms = self.random(f"{plan.column} codes").random(rows)
         if profile.dependence is not None and not isinstance(plan.generator, DistinctWithinOwner):
             seen = [self._explaining(explainer) for explainer in profile.dependence.explainers]
@@ -178,14 +190,16 @@ class Rows:
         match generator:
             case FromParent():
                 return self._from_parent(plan, generator, type_)
-            case Null():
+            case Copied() if self.plan.copy is not None:
+                return self.plan.copy.rows.column(plan.column).combine_chunks()[self.span.start : self.span.end]
+            case Copied() | Null():
                 return pa.nulls(len(self), type_)
             case Drawn():
                 return self._drawn(plan, type_)
             case DistinctWithinOwner():
                 return self._moved_apart(plan, type_)
             case FromLists():
-                return self._with_nulls(plan, self._texts()[plan.column])
+                return self._with_nulls(plan, self._texts[plan.column])
             case Scrambled():
                 return self._with_nulls(plan, self._scrambled(plan, generator, type_))
             case Sibling():
@@ -289,6 +303,7 @@ class Rows:
         made = text.opaque(lengths, random=self.random(plan.column), alphabet=generator.alphabet)
         return made.cast(type_)
 
+    @cached_property
     def _texts(self) -> dict[str, pa.Array]:
         """Draw all of the row's text of known meaning at once, so that it agrees."""
         wanted = [
@@ -310,11 +325,10 @@ class Rows:
                 if (lengths := self._lengths(generator.lengths, plan.column)) is not None
             },
         )
-        found = {}
-        for (plan, _), values in zip(wanted, made, strict=True):
-            found[plan.column] = values.cast(self.plan.relation.column(plan.column).type)
-        self._texts = lambda: found  # type: ignore[method-assign]
-        return found
+        return {
+            plan.column: values.cast(self.plan.relation.column(plan.column).type)
+            for (plan, _), values in zip(wanted, made, strict=True)
+        }
 
 
 def _text_generator(generator: Generator) -> Generator | None:

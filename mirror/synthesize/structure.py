@@ -105,6 +105,8 @@ def fan_outs(fan_out: FanOut, parents: int, total: int, *, most: int | None, nam
     if not parents:
         return np.zeros(0, dtype=np.int64)
     quantiles = (Permutation(parents, "fan-out", *names)(np.arange(parents)) + 0.5) / parents
+    if fan_out.by_row and len(fan_out.ranks) == parents:
+        quantiles = (np.arange(parents) + 0.5) / parents
     if fan_out.ranks:
         ranks = np.asarray(fan_out.ranks)
         drawn = ranks[np.floor(quantiles * len(ranks)).astype(int)]

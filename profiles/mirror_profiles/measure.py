@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -18,8 +18,8 @@ from mirror_profiles.columns import text as text_columns
 from mirror_profiles.columns.kinds import Empty, Identifier, Marginal, Opaque, Temporal, Text
 from mirror_profiles.dependence import Candidate
 from mirror_profiles.matching import NULL, ORPHAN, depths, match
-from mirror_profiles.privacy import released_levels, released_ranks
-from mirror_profiles.profile import Anchor, ColumnProfile, FanOut, Profile, Provenance, RelationProfile
+from mirror_profiles.privacy import check_copy, released_levels, released_ranks
+from mirror_profiles.profile import Anchor, ColumnProfile, Copy, FanOut, Profile, Provenance, RelationProfile
 from mirror_profiles.semantics import locale_of, meaning_of
 from mirror_profiles.structure import columns_of_keys, owners, precedence
 
@@ -58,27 +58,34 @@ def measure(
     *,
     k: int = 10,
     sample: int = 500_000,
+    copy: Collection[RelationName] = (),
     progress: Progress | None = None,
 ) -> Profile:
     """Learn the profile of a world: ``schema`` is all sources in one graph, ``sources`` an open connector for each.
 
     At most ``sample`` rows of a relation are read to learn its columns; keys are read whole. Nothing enters the profile
-    that fewer than ``k`` rows share. Raises ReadError when a relation cannot be read.
+    that fewer than ``k`` rows share, but for the relations in ``copy``, which the caller declares to be public.
+    Raises ReadError when a relation cannot be read, PrivacyError when one cannot be copied.
     """
     order = precedence(schema)
     reads: dict[RelationName, _Read] = {}
     for done, name in enumerate(order):
         _tell(progress, f"read {name}", done, len(order))
         reads[name] = _read(schema.relation(name), sources[name.source], sample)
+        if name in copy:
+            check_copy(schema, name, reads[name].rows, copy)
     keys = [key for key in schema.foreign_keys if key.child in reads and key.parent in reads]
     found = {str(key): _match(key, reads, sources) for key in keys}
-    fan_outs = {str(key): _fan_out(key, found[str(key)], reads[key.parent].rows, k) for key in keys}
-    owner = owners(schema, fan_outs, order)
+    fan_outs = {
+        str(key): _fan_out(key, found[str(key)], reads[key.parent].rows, k, by_row=key.parent in copy) for key in keys
+    }
+    owner = {name: key for name, key in owners(schema, fan_outs, order).items() if name not in copy}
     relations, findings = [], list(schema.findings)
     for done, name in enumerate(order):
         _tell(progress, f"learn {name}", done, len(order))
-        context = _Context(schema, reads, fan_outs, found, order[: done + 1], owner, k)
-        relations.append(_learn(reads[name], context, findings))
+        context = _Context(schema, reads, fan_outs, found, order[: done + 1], owner, frozenset(copy), k)
+        learned = _learn(reads[name], context, findings)
+        relations.append(replace(learned, copy=Copy(reads[name].table)) if name in copy else learned)
     provenance = tuple(_provenance(name, connector, schema) for name, connector in sorted(sources.items()))
     return Profile(schema, tuple(relations), tuple(fan_outs.values()), provenance, k, tuple(findings))
 
@@ -119,13 +126,13 @@ def _match(key: ForeignKey, reads: Mapping[RelationName, _Read], sources: Mappin
     return match(side(key.child, key.columns), side(key.parent, key.parent_columns))
 
 
-def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int) -> FanOut:
+def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int, *, by_row: bool) -> FanOut:
     children = len(found)
     counts = np.bincount(found[found >= 0], minlength=parents)
     levels: tuple[float, ...] = ()
     if key.child == key.parent and children:
         levels = released_levels(depths(found), k=k)
-    few = parents <= _FEW_PARENTS
+    few = by_row or parents <= _FEW_PARENTS
     return FanOut(
         str(key),
         parents,
@@ -133,7 +140,8 @@ def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int) -> FanOut
         nulls=float(np.mean(found == NULL)) if children else 0.0,
         orphans=float(np.mean(found == ORPHAN)) if children else 0.0,
         marginal=numeric.fit(counts.astype(float), k=k, decimals=0),
-        ranks=released_ranks(counts, k=k) if few else (),
+        ranks=released_ranks(counts, k=k, by_row=by_row) if few else (),
+        by_row=by_row,
         levels=levels,
         released=f"threshold:{k}",
     )
@@ -150,6 +158,7 @@ class _Context:
     before: tuple[RelationName, ...]
     """Relations up to and with this one, in the order in which rows are made."""
     owner: Mapping[RelationName, ForeignKey]
+    copied: frozenset[RelationName]
     k: int
 
     def parents(self, read: _Read) -> list[tuple[ForeignKey, np.ndarray]]:
@@ -258,7 +267,7 @@ def _anchor(
     context: _Context,
 ) -> tuple[Anchor | None, Temporal | None]:
     """Find the time that this one always follows most closely, among the row's earlier times and its parents' times."""
-    if not _is_time(values.type):
+    if not _is_time(values.type) or read.relation.name in context.copied:
         return None, None
     micros, there = temporal.microseconds(values)
     if there.sum() < context.k:

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+from mirror_connectors.errors import PrivacyError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from mirror_connectors.schema import RelationName, Schema
+
+_MOST_COPIED = 10_000
+"""Rows beyond which a relation is no look-up table."""
 
 
 def released_shares(counts: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int) -> np.ndarray:
@@ -28,9 +40,25 @@ def released_shares(counts: np.ndarray, base: np.ndarray, groups: np.ndarray, *,
     return np.where(mass > 0, np.divide(kept, mass, out=np.zeros_like(kept), where=mass > 0), base)
 
 
-def released_ranks(degrees: np.ndarray, *, k: int) -> tuple[float, ...]:
-    """Return children per parent from the largest down; those below ``k`` are replaced by their mean."""
-    ranked = np.sort(degrees)[::-1].astype(float)
+def check_copy(schema: Schema, name: RelationName, rows: int, copied: Collection[RelationName]) -> None:
+    """Refuse to copy what cannot be public reference data: a large relation, or one whose rows hang from rows that are not copied.
+
+    Raises PrivacyError.
+    """
+    if rows > _MOST_COPIED:
+        message = f"{name} has {rows} rows; at most {_MOST_COPIED} are copied as reference data, take its copy rule out"
+        raise PrivacyError(message)
+    for key in schema.parents_of(name):
+        if key.parent not in copied:
+            message = (
+                f"{name} refers to {key.parent}, which is not copied; copy that as well, or take the copy rule out"
+            )
+            raise PrivacyError(message)
+
+
+def released_ranks(degrees: np.ndarray, *, k: int, by_row: bool = False) -> tuple[float, ...]:
+    """Return children per parent, from the largest down or in the order of the parent's rows; those below ``k`` are replaced by their mean."""
+    ranked = degrees.astype(float) if by_row else np.sort(degrees)[::-1].astype(float)
     low = ranked < k
     if low.any():
         ranked[low] = ranked[low].mean() if ranked[low].sum() >= k else 0.0

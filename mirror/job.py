@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mirror.load import Progress as LoadProgress
     from mirror.report.model import Report
     from mirror_connectors.base import Connector
+    from mirror_connectors.schema import RelationName
     from mirror_profiles.profile import Profile
 
 SOURCES: tuple[Side, ...] = ("sources",)
@@ -97,6 +98,7 @@ def learn(
         sources,
         k=config.privacy.k,
         sample=config.run.sample,
+        copy=copied(config, schema),
         progress=steps("profile", tell),
     )
     path = config.profile_path
@@ -106,6 +108,12 @@ def learn(
     except OSError as error:
         raise ProfileError(f"wanted to write the profile to {path}, found: {error.strerror}") from error
     return made
+
+
+def copied(config: Config, schema: Schema) -> frozenset[RelationName]:
+    """Return the relations that the configuration declares to be reference data, taken as it is."""
+    rules = ((relation.name, config.rule_for(relation.name)) for relation in schema)
+    return frozenset(name for name, rule in rules if rule is not None and rule.copy_rows)
 
 
 def saved_profile(config: Config) -> Profile:
@@ -137,6 +145,8 @@ def _why_unfit(saved: Profile, config: Config) -> str | None:
             return f"the link {spelled} is no longer in the configuration"
         if links[spelled] != known.get(spelled, []):
             return f"the columns that the link {spelled} makes the same are others in the configuration"
+    for name in sorted(copied(config, saved.schema) ^ {one.name for one in saved.relations if one.copy is not None}):
+        return f"whether relation {name} is copied is another in the configuration"
     for relation in saved.schema:
         if not config.sources[relation.name.source].keeps(relation.name.schema, relation.name.table):
             return f"relation {relation.name} is left out by the configuration"

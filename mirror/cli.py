@@ -63,7 +63,8 @@ def init(
 ) -> None:
     """Write a configuration that works as it is.
 
-    Connects to the databases and proposes targets that need no server. A URL with a password is not written down: the file refers to a variable. '${CRM_URL}' may be given as well.
+    Connects to the databases and proposes targets that need no server. A URL with a password is not written down: the
+    file refers to a variable. A reference such as '${CRM_URL}' may be given in its place.
 
     Example: mirror init postgresql://reader@localhost/crm sqlite:///support.db
     """

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Protocol
 import pyarrow as pa
 
 from mirror.casts import cast
+from mirror.computed import computed
 from mirror.report.model import Loaded
-from mirror_connectors.base import writable_columns
 from mirror_connectors.errors import ConfigError, LoadError
 from mirror_connectors.schema import Finding, Origin, RelationName, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from mirror.computed import Computed
     from mirror.plan import Plan
     from mirror_connectors.base import Connector, Engine, Load, Mode
     from mirror_connectors.schema import Relation
@@ -47,7 +48,7 @@ class _Room:
 
     name: str
     load: Load
-    relations: Mapping[RelationName, Relation]
+    relations: Mapping[RelationName, tuple[Relation, Computed]]
 
 
 def load(
@@ -74,7 +75,11 @@ def load(
             part = _part(plan, source)
             translated, lost = target.translate(part, origin=engines[source])
             findings += lost
-            names = {old.name: new for old, new in zip(part, translated, strict=True)}
+            names = {}
+            for old, new in zip(part, translated, strict=True):
+                made, notes = computed(old, new, origin=engines[source])
+                names[old.name] = (new, made)
+                findings += notes
             rooms[source] = _Room(source, stack.enter_context(target.load(translated, mode=modes[source])), names)
         for room in rooms.values():
             findings += room.load.prepare()
@@ -109,45 +114,45 @@ def _write(
 ) -> Loaded:
     started = time.perf_counter()
     name = str(relation.name)
+    target, made = room.relations[relation.name]
     handed = 0
 
     def batches() -> Iterator[pa.RecordBatch]:
         nonlocal handed
-        for batch in fit(relation, room.relations[relation.name], synthesis.batches(relation.name)):
-            yield batch
+        for batch in synthesis.batches(relation.name):
+            yield fit(made.add(batch), relation, target)
             handed += batch.num_rows
             if progress is not None:
                 progress(Progress(name, handed, planned, time.perf_counter() - started))
 
-    written = room.load.write(room.relations[relation.name], batches())
+    written = room.load.write(target, batches())
     if written != handed:
         message = f"{name}: wanted {handed} rows written, the target {room.name!r} counted {written}"
         raise LoadError(message)
     return Loaded(name, written, time.perf_counter() - started)
 
 
-def fit(relation: Relation, target: Relation, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Turn batches of ``relation`` into batches of the relation that it became in its target: its names, its types.
+def fit(batch: pa.RecordBatch, relation: Relation, target: Relation) -> pa.RecordBatch:
+    """Turn a batch of ``relation`` into one of the relation that it became in its target: its names, its types.
 
     Raises LoadError naming the column and both types when a value does not fit.
     """
-    twins = dict(zip(relation.column_names, target.columns, strict=True))
-    wanted = [(name, twins[name]) for name in writable_columns(relation) if twins[name].generated is None]
-    schema = pa.schema([pa.field(twin.name, twin.type) for _, twin in wanted])
-    for batch in batches:
-        arrays = []
-        for name, twin in wanted:
-            values = batch.column(name)
-            try:
-                arrays.append(cast(values, twin.type))
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError):
-                # Arrow's own text quotes the value, so it is no part of the message and not in the chain.
-                message = (
-                    f"{relation.name}.{name}: wanted {twin.native} ({twin.type}), found a value of {values.type} "
-                    "that does not fit; give the column a rule that fits, or the target a wider type"
-                )
-                raise LoadError(message) from None
-        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+    arrays: dict[str, pa.Array] = {}
+    for column, twin in zip(relation.columns, target.columns, strict=True):
+        if twin.generated is not None:
+            continue
+        values = batch.column(column.name)
+        try:
+            arrays[twin.name] = cast(values, twin.type)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError):
+            # Arrow's own text quotes the value, so it is no part of the message and not in the chain.
+            message = (
+                f"{relation.name}.{column.name}: wanted {twin.native} ({twin.type}), found a value of {values.type} "
+                "that does not fit; give the column a rule that fits, or the target a wider type"
+            )
+            raise LoadError(message) from None
+    fields = [pa.field(twin.name, twin.type) for twin in target.columns if twin.name in arrays]
+    return pa.RecordBatch.from_arrays(list(arrays.values()), schema=pa.schema(fields))
 
 
 def _commit(rooms: Sequence[_Room]) -> None:

@@ -91,7 +91,10 @@ class World:
 
     def plan(self, *, promised: bool) -> Plan:
         relations = [relation if promised else bare(relation) for relation in self.relations]
-        steps = tuple(RelationPlan(r, self.rows[r.name].num_rows, (), (), None) for r in relations)
+        steps = tuple(
+            RelationPlan(r, self.rows[r.name].num_rows, keys=(), columns=(), copy=None, most_per_owner=None)
+            for r in relations
+        )
         return Plan(0, steps, Schema(tuple(relations), tuple(self.keys) if promised else ()))
 
     def profile(self, origins: Mapping[str, Engine]) -> Profile:

@@ -43,7 +43,10 @@ class Rows:
 
 
 def planned(relations: Sequence[tuple[Relation, int]], keys: Sequence[ForeignKey] = ()) -> Plan:
-    steps = tuple(RelationPlan(relation, rows, (), (), None) for relation, rows in relations)
+    steps = tuple(
+        RelationPlan(relation, rows, keys=(), columns=(), copy=None, most_per_owner=None)
+        for relation, rows in relations
+    )
     return Plan(0, steps, Schema(tuple(relation for relation, _ in relations), tuple(keys)))
 
 
@@ -197,6 +200,37 @@ def test_a_value_that_does_not_fit_is_named_by_column_and_types_only(tmp_path: P
         assert str(secret) not in repr(error)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     assert not (tmp_path / "crm.db").exists()
+
+
+def test_columns_that_the_source_computes_are_computed_for_another_engine(engine_url: str) -> None:
+    columns = (
+        Column("qty", pa.int64(), "bigint"),
+        Column("price", pa.decimal128(10, 2), "numeric(10,2)"),
+        Column("total", pa.decimal128(12, 2), "numeric(12,2)", nullable=False, generated="((qty)::numeric * price)"),
+        Column("shout", pa.string(), "text", generated="upper((name || '!'::text))"),
+        Column("name", pa.string(), "text"),
+        Column("odd", pa.string(), "text", generated="to_tsvector('english'::regconfig, name)"),
+    )
+    relation = Relation(named("shop"), columns)
+    rows = pa.table(
+        {
+            "qty": pa.array([2, 3], pa.int64()),
+            "price": pa.array([Decimal("1.50"), Decimal("0.10")], pa.decimal128(10, 2)),
+            "name": pa.array(["tea", None], pa.string()),
+        }
+    )
+    with mirror_connectors.open(engine_url, source="shop", read_only=False) as target:
+        if target.engine is Engine.POSTGRESQL:
+            pytest.skip("there the engine itself computes them")
+        plan = planned([(relation, 2)])
+        targets, modes, origins = {"shop": target}, {"shop": Mode.FILL}, {"shop": Engine.POSTGRESQL}
+        _, findings = load(plan, Rows({relation.name: rows}), targets, modes, origins)
+        translated, _ = target.translate(plan.schema, origin=Engine.POSTGRESQL)
+        found = pa.Table.from_batches(target.read(translated.relations[0])).to_pydict()
+    assert found["total"] == [Decimal("3.00"), Decimal("0.30")]
+    assert found["shout"] == ["TEA!", None]
+    assert found["odd"] == [None, None]
+    assert "shop.main.thing.odd" in [finding.where for finding in findings]
 
 
 def test_what_has_no_target_is_said_and_links_are_no_constraints_of_a_target(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from mirror_connectors.schema import Schema, union
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
     import pyarrow as pa
@@ -244,5 +244,5 @@ def demo(folder: str | os.PathLike[str] = "mirror-demo", *, progress: Callable[[
     return run_once(config, no_source=False, tell=progress, stop=Stop())
 
 
-def _config(config: ConfigLike, needs: Collection[Side] = BOTH) -> Config:
+def _config(config: ConfigLike, needs: Sequence[Side] = BOTH) -> Config:
     return config if isinstance(config, Config) else load_config(Path(config), needs=needs)

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
@@ -163,7 +163,7 @@ def _read_side(text: str) -> tuple[RelationName, tuple[str, ...]]:
     return RelationName.parse(found["relation"]), columns
 
 
-def load(path: Path | str, *, needs: Collection[Side] = ("sources", "targets")) -> Config:
+def load(path: str | os.PathLike[str], *, needs: Sequence[Side] = ("sources", "targets")) -> Config:
     """Read a configuration file. URLs of the sides that nobody ``needs`` stay as they are spelled, variables and all.
 
     Raises ConfigError naming the file, the key and what is allowed; unknown keys are refused with the nearest known
@@ -179,7 +179,7 @@ def load(path: Path | str, *, needs: Collection[Side] = ("sources", "targets")) 
 
 
 def parse(
-    text: str, *, folder: Path, name: str = "mirror.toml", needs: Collection[Side] = ("sources", "targets")
+    text: str, *, folder: Path, name: str = "mirror.toml", needs: Sequence[Side] = ("sources", "targets")
 ) -> Config:
     r"""Read a configuration from text; relative paths start at ``folder``. Raises ConfigError.
 
@@ -241,7 +241,7 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401
         yield from _models_in(argument)
 
 
-def _resolve(config: Config, name: str, needs: Collection[Side]) -> Config:
+def _resolve(config: Config, name: str, needs: Sequence[Side]) -> Config:
     def url_of(kind: Side, key: str, url: str) -> str:
         if kind not in needs:
             return url

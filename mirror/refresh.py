@@ -103,9 +103,9 @@ def _relation_differences(old: Relation, new: Relation) -> Iterator[str]:
     )
     for column, was in before.items():
         now = after.get(column, was)
-        if (was.native, was.type) != (now.native, now.type):
-            spelled = (was.native, now.native) if was.native != now.native else (str(was.type), str(now.type))
-            yield f"changed type of {name}.{column}: {spelled[0]} -> {spelled[1]}"
+        # The engine's own type is what is declared; SQLite's Arrow types also follow the values that happen to be there.
+        if was.native != now.native:
+            yield f"changed type of {name}.{column}: {was.native} -> {now.native}"
         if was.nullable != now.nullable:
             words = ("NOT NULL", "nullable")
             yield f"changed {name}.{column}: {words[was.nullable]} -> {words[now.nullable]}"

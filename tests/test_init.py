@@ -1,0 +1,126 @@
+"""The first configuration works unedited, holds no password, and writes over nothing."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url
+
+import mirror
+from mirror.config import load, parse
+from mirror_connectors import ConfigError, ConnectError
+from tests.shops import CANARIES, make_shop
+
+_SETTING = re.compile(r"""\[|("[^"]+"|\w+) = """)
+
+
+def uncommented(text: str) -> str:
+    """Take away the # from every line that holds a setting."""
+    lines = []
+    for line in text.splitlines():
+        bare = line.removeprefix("# ")
+        lines.append(bare if line.startswith("# ") and _SETTING.match(bare) else line)
+    return "\n".join(lines)
+
+
+def test_the_file_is_a_configuration_with_targets_beside_it(tmp_path: Path) -> None:
+    url = make_shop(tmp_path / "shop.db")
+    result = mirror.init([url], folder=tmp_path)
+    assert result.sources == ("shop",)
+    assert result.relations == 2
+    assert result.unset == ()
+    config = load(result)
+    assert 'url = "sqlite:///shop.db"' in result.path.read_text(encoding="utf-8")
+    assert config.sources["shop"].url == url
+    assert config.targets["shop"].url == f"sqlite:///{tmp_path}/mirror-shop.sqlite"
+    assert not any(canary in result.path.read_text(encoding="utf-8") for canary in CANARIES)
+
+
+def test_every_commented_example_is_valid_too(tmp_path: Path) -> None:
+    mirror.init([make_shop(tmp_path / "shop.db")], folder=tmp_path)
+    text = uncommented((tmp_path / "mirror.toml").read_text(encoding="utf-8"))
+    text = text.replace("source.schema.relation", "shop.main.customer")
+    config = parse(text, folder=tmp_path)
+    assert config.schedule.cron == "0 3 * * *"
+    assert config.links
+    assert config.rules
+    assert config.run.rows == {"shop.main.customer": 5000}
+    assert config.sources["shop"].include == ("main.*",)
+
+
+def test_paths_are_kept_whatever_folder_one_works_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "jobs").mkdir()
+    make_shop(tmp_path / "data" / "shop.db")
+    monkeypatch.chdir(tmp_path / "data")
+    config = load(mirror.init(["sqlite:///shop.db"], folder="../jobs", name="shop.toml"))
+    assert Path(config.sources["shop"].url.removeprefix("sqlite:///")) == tmp_path / "data" / "shop.db"
+    assert Path(config.targets["shop"].url.removeprefix("sqlite:///")).resolve().parent == tmp_path / "jobs"
+
+
+def test_sources_of_one_name_are_told_apart_and_odd_names_become_keys(tmp_path: Path) -> None:
+    places = [tmp_path / "a" / "shop.db", tmp_path / "b" / "shop.db", tmp_path / "2024 Bücher!.db"]
+    for place in places:
+        place.parent.mkdir(exist_ok=True)
+        make_shop(place)
+    result = mirror.init([f"sqlite:///{place}" for place in places], folder=tmp_path)
+    assert result.sources == ("shop", "shop_2", "db_2024_b_cher")
+    assert set(load(result).targets) == set(result.sources)
+
+
+def test_links_are_guessed_from_names_and_stay_comments(tmp_path: Path) -> None:
+    make_shop(tmp_path / "shop.db")
+    with sqlite3.connect(tmp_path / "desk.db") as connection:
+        connection.execute("CREATE TABLE ticket (id INTEGER PRIMARY KEY, customer_id INTEGER, opened DATE)")
+    connection.close()
+    result = mirror.init([f"sqlite:///{tmp_path}/{name}.db" for name in ("shop", "desk")], folder=tmp_path)
+    text = result.path.read_text(encoding="utf-8")
+    assert '# child = "desk.main.ticket(customer_id)"\n# parent = "shop.main.customer(id)"' in text
+    assert load(result).links == ()
+    assert len(parse(uncommented(text).replace("source.schema.relation", "x"), folder=tmp_path).links) == 1
+
+
+def test_nothing_is_written_over(tmp_path: Path) -> None:
+    url = make_shop(tmp_path / "shop.db")
+    (tmp_path / "mirror.toml").write_text("mine", encoding="utf-8")
+    with pytest.raises(ConfigError, match="there already"):
+        mirror.init([url], folder=tmp_path)
+    assert (tmp_path / "mirror.toml").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_source_that_is_not_there_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConnectError, match="no such file"):
+        mirror.init([f"sqlite:///{tmp_path}/gone.db"], folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_password_stays_in_the_environment(
+    tmp_path: Path, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = make_url(postgresql_url)
+    assert url.password
+    result = mirror.init([postgresql_url], folder=tmp_path)
+    text = result.path.read_text(encoding="utf-8")
+    name = f"{url.database}".upper() + "_URL"
+    assert url.password not in text
+    assert f'url = "${{{name}}}"' in text
+    assert 'url = "duckdb:///mirror-' in text
+    assert result.unset == (name,)
+    with pytest.raises(ConfigError, match=f"environment variable {name}, which is not set"):
+        load(result)
+    monkeypatch.setenv(name, postgresql_url)
+    assert load(result).sources[result.sources[0]].url == postgresql_url
+
+
+def test_a_url_that_a_variable_holds_is_referred_to_by_that_variable(
+    tmp_path: Path, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_DATABASE", postgresql_url)
+    for number, given in enumerate((postgresql_url, "${MY_DATABASE}")):
+        result = mirror.init([given], folder=tmp_path, name=f"{number}.toml")
+        assert 'url = "${MY_DATABASE}"' in result.path.read_text(encoding="utf-8")
+        assert result.unset == ()
+        assert load(result).sources[result.sources[0]].url == postgresql_url

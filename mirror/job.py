@@ -182,7 +182,9 @@ def run_once(config: Config, *, no_source: bool, tell: Callable[[Step], None] | 
         engines = {origin.source: Engine(origin.engine) for origin in learned.provenance}
         heeded = _heeding(stop, tell, "what the run had written is undone")
         try:
-            loaded, lost = load(made, Synthesis(made), targets, modes, engines, progress=_rows(heeded))
+            loaded, lost = load(
+                made, Synthesis(made, workers=config.run.workers), targets, modes, engines, progress=_rows(heeded)
+            )
         except MirrorError as error:
             stop.heed("what the run had written is undone", error)
             raise

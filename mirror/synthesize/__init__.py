@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import threading
+from collections import OrderedDict, deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,10 +34,11 @@ _ROWS_KEPT = 1_500_000
 
 
 class Synthesis:
-    """Everything a plan makes, on demand."""
+    """Everything a plan makes, on demand; with ``workers`` above 1, blocks are made ahead by that many threads."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, workers: int = 1) -> None:
         self.plan = plan
+        self._workers = workers
         self.structure = Structure(plan)
         self._deals: dict[tuple[RelationName, str], Deal] = {}
         self._kept: OrderedDict[tuple[RelationName, int], Rows] = OrderedDict()
@@ -44,13 +48,43 @@ class Synthesis:
 
     def batches(self, name: RelationName) -> Iterator[pa.RecordBatch]:
         """Yield a relation's rows in order, one batch for each block that has any: the columns that a load supplies, in their Arrow types."""
+        blocks = range(self.structure.blocks(name))
+        made = (self._batch(name, block) for block in blocks) if self._workers == 1 else self._ahead(name, blocks)
+        yield from (batch for batch in made if batch.num_rows)
+
+    def _batch(self, name: RelationName, block: int) -> pa.RecordBatch:
         relation = self.plan.relation(name).relation
         wanted = writable_columns(relation)
         fields = pa.schema([(column, relation.column(column).type) for column in wanted])
-        for block in range(self.structure.blocks(name)):
-            rows = self.block(name, block)
-            if len(rows):
-                yield pa.RecordBatch.from_arrays([rows.array(column) for column in wanted], schema=fields)
+        rows = self.block(name, block)
+        return pa.RecordBatch.from_arrays([rows.array(column) for column in wanted], schema=fields)
+
+    def _ahead(self, name: RelationName, blocks: range) -> Iterator[pa.RecordBatch]:
+        """Make blocks in threads, a few ahead of the one that is wanted; they come out in order."""
+        mine = threading.local()
+
+        def make(block: int) -> pa.RecordBatch:
+            if not hasattr(mine, "world"):
+                mine.world = self._twin()
+            return mine.world._batch(name, block)  # noqa: SLF001
+
+        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="mirror")
+        try:
+            waiting: deque[Future[pa.RecordBatch]] = deque()
+            for block in blocks:
+                waiting.append(pool.submit(make, block))
+                if len(waiting) > 2 * self._workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _twin(self) -> Synthesis:
+        """Return a synthesis for another thread: what is the same for all blocks is shared, blocks at hand are not."""
+        twin = copy(self)
+        twin._kept, twin._kept_rows = OrderedDict(), 0  # noqa: SLF001
+        return twin
 
     def rows(self, name: RelationName) -> int:
         """Return how many rows a relation gets."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 NONE = -1
 """Instead of a parent's row: the key is NULL."""
 
+_UNKNOWN_LEVELS = (0.25, 0.75)
+"""Roots, and rows right below them, where too few rows were there to learn a depth from."""
+
 
 class Deal:
     """One foreign key's stubs: each parent has as many as it has children, laid out in a row.
@@ -43,7 +46,7 @@ class Deal:
 
     def _levels(self) -> np.ndarray:
         """First row of each level of a self-reference, and the number of rows at the end."""
-        shares = np.asarray(self.key.fan_out.levels or (1.0,))
+        shares = np.asarray(self.key.fan_out.levels or _UNKNOWN_LEVELS)
         ends = np.rint(np.cumsum(shares) * self.rows).astype(np.int64).clip(1 if self.rows else 0, self.rows)
         ends[-1] = self.rows
         return np.concatenate([[0], ends])

@@ -66,8 +66,13 @@ def released_ranks(degrees: np.ndarray, *, k: int, by_row: bool = False) -> tupl
 
 
 def released_levels(depths: np.ndarray, *, k: int) -> tuple[float, ...]:
-    """Return the share of rows at each depth (0 is a root); depths that fewer than ``k`` rows have are folded into the one above."""
+    """Return the share of rows at each depth (0 is a root); depths that fewer than ``k`` rows have are folded into the one above.
+
+    Nothing is said of fewer than ``k`` rows.
+    """
     counts = np.bincount(depths).astype(float)
+    if counts.sum() < k:
+        return ()
     while len(counts) > 1 and counts[-1] < k:
         counts = np.append(counts[:-2], counts[-2] + counts[-1])
     return tuple((counts / counts.sum()).tolist())

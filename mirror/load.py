@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
@@ -178,15 +178,32 @@ def _state(before: Sequence[_Room], after: Sequence[_Room]) -> str:
 
 
 def refuse_same_database(sources: Mapping[str, Connector], targets: Mapping[str, Connector]) -> None:
-    """Raise ConfigError when a target is the very database of a source or of another target, by whatever URL."""
-    at = {name: target.identity() for name, target in targets.items()}
-    for name, place in at.items():
-        for source, connector in sources.items():
-            if connector.identity() == place:
-                _refuse(f"targets.{name}", targets[name], f"sources.{source}", connector)
-    for one, other in combinations(targets, 2):
-        if at[one] == at[other]:
-            _refuse(f"targets.{one}", targets[one], f"targets.{other}", targets[other])
+    """Raise ConfigError when a target is the very database of a source or of another target, by whatever URL.
+
+    First by what each database says it is; then, where a server's own word is not enough, by a lock that is held in the
+    target and looked for in every other database of its engine. Nothing is written.
+    """
+    others = [(f"sources.{name}", connector) for name, connector in sources.items()]
+    others += [(f"targets.{name}", connector) for name, connector in targets.items()]
+    at = [connector.identity() for _, connector in others]
+    for place, (name, target) in list(enumerate(others))[len(sources) :]:
+        for other, found in zip(others[:place], at, strict=False):
+            if found == at[place]:
+                _refuse(name, target, *other)
+        _prove_apart(name, target, others[:place])
+
+
+def _prove_apart(name: str, target: Connector, others: Sequence[tuple[str, Connector]]) -> None:
+    from mirror_connectors.base import Witness
+
+    alike = [(other, found) for other, found in others if found.engine is target.engine]
+    if not alike or not isinstance(target, Witness):
+        return
+    nonce = secrets.token_hex(16)
+    with target.hold(nonce):
+        for other, found in alike:
+            if isinstance(found, Witness) and found.sees(nonce):
+                _refuse(name, target, other, found)
 
 
 def _refuse(target: str, at: Connector, other: str, found: Connector) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -25,11 +27,14 @@ from mirror_connectors import (
     RelationName,
     Schema,
 )
+from mirror_connectors.base import Witness
 from tests.databases import embedded_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from tests.servers import Server
 
 
 class Rows:
@@ -269,8 +274,36 @@ def test_a_target_is_never_a_source_nor_another_target(tmp_path: Path, engine: s
     refuse({"crm": url}, {"crm": fresh})
     with pytest.raises(ConfigError, match=r"targets\.crm .* sources\.shop"):
         refuse({"crm": fresh, "shop": url}, {"crm": alias})
-    with pytest.raises(ConfigError, match=r"targets\.crm .* targets\.shop"):
+    with pytest.raises(ConfigError, match=r"targets\.shop .* targets\.crm"):
         refuse({}, {"crm": fresh, "shop": fresh})
+
+
+def test_a_server_proves_which_database_a_url_reaches(postgresql_server: Server) -> None:
+    urls = {name: postgresql_server.create_database(name) for name in ("mirror_one", "mirror_other")}
+    try:
+        with ExitStack() as stack:
+            for url in urls.values():
+                # Without this right a server's address is all that tells it from another, and a proxy has its own.
+                with psycopg.connect(url, autocommit=True) as session:
+                    session.execute("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_control_system() FROM PUBLIC")
+            source = stack.enter_context(mirror_connectors.open(urls["mirror_one"], source="crm"))
+            other = stack.enter_context(mirror_connectors.open(urls["mirror_other"], source="crm"))
+            target = stack.enter_context(mirror_connectors.open(urls["mirror_one"], source="crm", read_only=False))
+            assert source.inspect().relations == ()  # the snapshot stands
+            assert isinstance(source, Witness)
+            assert isinstance(other, Witness)
+            assert isinstance(target, Witness)
+            with target.hold("a nonce"):
+                assert source.sees("a nonce")
+                assert not source.sees("another nonce")
+                assert not other.sees("a nonce")
+            assert not source.sees("a nonce")
+            refuse_same_database({"crm": other}, {"crm": target})
+            with pytest.raises(ConfigError, match=r"targets\.crm .* sources\.crm"):
+                refuse_same_database({"crm": source}, {"crm": target})
+    finally:
+        for name in urls:
+            postgresql_server.drop_database(name)
 
 
 def _load_one(relation: Relation, rows: pa.Table, url: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -111,6 +111,20 @@ class Connector(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+@runtime_checkable
+class Witness(Protocol):
+    """What the connector of a server can do besides: prove that two URLs reach one database, where addresses may lie.
+
+    The proof is a lock that only its holder can have named. No table is touched, and a source in its snapshot sees it.
+    """
+
+    def hold(self, nonce: str) -> AbstractContextManager[None]:
+        """Hold the lock of that name in this very database for as long as the block lasts. Raises ConnectError, ReadError."""
+
+    def sees(self, nonce: str) -> bool:
+        """Say whether anyone holds the lock of that name in this very database now. Raises ConnectError, ReadError."""
 
 
 def writable_columns(relation: Relation) -> tuple[str, ...]:

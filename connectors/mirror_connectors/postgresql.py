@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Self
 
@@ -119,7 +120,7 @@ class PostgresqlConnector:
         import psycopg
 
         session = self._reading()
-        with sql.reduced(ReadError, what, psycopg.Error), session.transaction():
+        with sql.reduced(ReadError, what, psycopg.Error, pa.ArrowException), session.transaction():
             yield session
 
     @contextlib.contextmanager
@@ -194,6 +195,33 @@ class PostgresqlConnector:
                 found = session.execute("SELECT system_identifier FROM pg_catalog.pg_control_system()").fetchone()
                 server = str(found[0]) if found else server
         return f"postgresql:{server}:{number}"
+
+    @contextlib.contextmanager
+    def hold(self, nonce: str) -> Iterator[None]:
+        """Hold an advisory lock; see `mirror_connectors.base.Witness`."""
+        import psycopg
+
+        connection = self._connect()
+        try:
+            # Bound to a transaction, so that no pool between here and the server keeps the lock.
+            with sql.reduced(ReadError, f"cannot lock in {self.shown_url}", psycopg.Error):
+                connection.execute("BEGIN READ ONLY")
+                connection.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s, %s)", _lock(nonce))
+            yield
+        finally:
+            connection.close()
+
+    def sees(self, nonce: str) -> bool:
+        """Look for an advisory lock; see `mirror_connectors.base.Witness`."""
+        with self._asking(f"cannot see the locks of {self.shown_url}") as session:
+            # pg_locks is no part of a snapshot: it tells of now.
+            found = session.execute(
+                "SELECT 1 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database "
+                "WHERE d.datname = pg_catalog.current_database() AND l.locktype = 'advisory' AND l.objsubid = 2 "
+                "AND l.classid::bigint = %s AND l.objid::bigint = %s AND l.granted",
+                _lock(nonce),
+            ).fetchone()
+        return found is not None
 
     def count(self, relation: Relation) -> int:
         """Count the rows exactly."""
@@ -293,6 +321,13 @@ def _select(relation: Relation, columns: Sequence[Column], clauses: tuple[str, s
     if strange:
         parts.append(f"COALESCE({' OR '.join(f'({s})' for s in strange)}, false)")
     return f"SELECT {', '.join(parts)} FROM {_rows_of(relation)}{clauses[0]}{clauses[1]}"
+
+
+def _lock(nonce: str) -> tuple[int, int]:
+    """Turn a nonce into the two numbers of an advisory lock."""
+    digest = hashlib.sha256(nonce.encode()).digest()
+    high, low = (int.from_bytes(digest[i : i + 4], "big") >> 1 for i in (0, 4))
+    return high, low
 
 
 _TEXT = re.compile(r"(text|character varying(\(\d+\))?)")

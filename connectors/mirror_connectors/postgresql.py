@@ -120,8 +120,14 @@ class PostgresqlConnector:
         import psycopg
 
         session = self._reading()
-        with sql.reduced(ReadError, what, psycopg.Error, pa.ArrowException), session.transaction():
-            yield session
+        try:
+            with sql.reduced(ReadError, what, psycopg.Error, pa.ArrowException), session.transaction():
+                yield session
+        finally:
+            # A session that only looks at a target must not hold up the one that writes to it.
+            if not self._read_only and not session.closed:
+                with contextlib.suppress(psycopg.Error):
+                    session.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def _arrow(self, what: str) -> Iterator[adbc.Connection]:
@@ -129,7 +135,8 @@ class PostgresqlConnector:
         import adbc_driver_manager
         import adbc_driver_postgresql.dbapi
 
-        self._reading()
+        if self._read_only:
+            self._reading()
         connection, self._idle = self._idle, None
         with sql.reduced(ReadError, what, adbc_driver_manager.Error, pa.ArrowException, OSError):
             try:

@@ -226,7 +226,7 @@ def translate(
     crossing = _Crossing(schema, origin, target, names)
     crossed = [crossing.relation(relation) for relation in schema]
     keys = crossing.foreign_keys({old.name: new for old, new in zip(schema, crossed, strict=True)})
-    if target is Engine.MARIADB:
+    if target in (Engine.MARIADB, Engine.DUCKDB):
         crossed = _equal_key_types(crossed, keys)
     return Schema(tuple(crossed), keys), (*findings, *crossing.findings)
 
@@ -244,6 +244,12 @@ def _kind_findings(relation: Relation) -> tuple[Finding, ...]:
             return (Finding(where, f"it is a {relation.kind} and is not created in the target"),)
         case _:
             return ()
+
+
+def _literal(text: str, target: Engine) -> str:
+    # MariaDB takes a backslash for an escape, unless a session wants otherwise, which Mirror's do not.
+    plain = text.replace("\\", "\\\\") if target is Engine.MARIADB else text
+    return "'" + plain.replace("'", "''") + "'"
 
 
 class _Names:
@@ -384,7 +390,7 @@ class _Crossing:
         checks: list[Check] = []
         for column in relation.columns:
             if column.enum:
-                labels = ", ".join("'" + label.replace("'", "''") + "'" for label in column.enum)
+                labels = ", ".join(_literal(label, self._target) for label in column.enum)
                 checks.append(Check(f"{quoted(quoter, columns[column.name].name)} IN ({labels})"))
         lost = 0
         for check in relation.checks:
@@ -475,6 +481,8 @@ class _Crossing:
             if key.origin is Origin.DECLARED and (why := self._unsayable(key, crossed)):
                 self.findings.append(Finding(str(key.child), f"the foreign key {key} is left out: {why}"))
                 continue
+            if self._target is Engine.MARIADB:
+                columns, parent_columns = _in_key_order(columns, parent_columns, crossed[key.parent])
             actions = [self._action(key, action) for action in (key.on_delete, key.on_update)]
             kept.append(
                 replace(
@@ -513,8 +521,19 @@ class _Crossing:
         return action
 
 
+def _in_key_order(
+    columns: tuple[str, ...], parent_columns: tuple[str, ...], parent: Relation
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Put the pairs of a foreign key into the order of the parent's key, in which InnoDB looks the parent up."""
+    child_of = dict(zip(parent_columns, columns, strict=True))
+    for key in parent.keys:
+        if set(key.columns) == set(parent_columns) and len(key.columns) == len(columns):
+            return tuple(child_of[column] for column in key.columns), key.columns
+    return columns, parent_columns
+
+
 def _equal_key_types(relations: Sequence[Relation], keys: Sequence[ForeignKey]) -> list[Relation]:
-    """Give the child columns of every foreign key the types of the parent's, which InnoDB insists on."""
+    """Give the child columns of every foreign key the types of the parent's, which InnoDB and DuckDB insist on."""
     columns = {(r.name, c.name): c for r in relations for c in r.columns}
     declared = [key for key in keys if key.origin is Origin.DECLARED]
     for _ in declared:

@@ -1,0 +1,358 @@
+"""MariaDB and MySQL: one snapshot to read from, by whole columns; LOAD DATA in."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mirror_connectors import sql
+from mirror_connectors.base import Engine, Mode, Sample
+from mirror_connectors.errors import ConfigError, ConnectError, ReadError, UnsupportedError
+from mirror_connectors.mysql_catalog import GEOMETRY, read_schema
+from mirror_connectors.schema import Column, Finding, Relation, Schema
+from mirror_connectors.translation import translate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    import pymysql
+    import sqlalchemy as sa
+    from sqlalchemy.sql import Executable
+
+    from mirror_connectors.base import Load
+
+    Connection = pymysql.Connection[Any]
+
+_BATCH_ROWS = 65_536
+_SMALL = 50_000
+"""Up to so many rows a sample is drawn exactly, by sorting."""
+_SETTINGS = (
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+    "SET SESSION time_zone = '+00:00'",
+    "SET SESSION net_write_timeout = 7200, net_read_timeout = 7200, wait_timeout = 28800",
+    "SET SESSION lock_wait_timeout = 60, innodb_lock_wait_timeout = 60",
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+)
+_BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+_PREPARER = sql.preparer(Engine.MARIADB)
+
+
+class MysqlConnector:
+    """One MariaDB or MySQL database, see `mirror_connectors.base.Connector`.
+
+    Opened read-only, everything is read from one snapshot by one connection: a read that is still under way when
+    something else is asked is finished into memory first. Opened for writing, each call sees what is there.
+    """
+
+    engine = Engine.MARIADB
+
+    def __init__(self, url: sa.URL, *, source: str, read_only: bool) -> None:
+        self.source = source
+        self.shown_url = sql.shown_url(url)
+        if not url.database:
+            raise ConfigError(f"wanted a database's name at the end of {self.shown_url}, found none")
+        self._url, self._read_only, self._database = url, read_only, url.database
+        self._session: Connection | None = None
+        self._stream: _Stream | None = None
+        self._noticed: dict[Finding, None] = {}
+
+    @property
+    def noticed(self) -> tuple[Finding, ...]:
+        """What reading has shown so far and no schema can tell, such as zero dates, which are read as NULL."""
+        return tuple(self._noticed)
+
+    # --------------------------------------------------------------------------------------------------- sessions
+
+    def _connect(self, *, local_infile: bool = False) -> Connection:
+        import pymysql
+
+        url = self._url
+        given: dict[str, Any] = {"host": url.host or "localhost", "port": url.port or 3306}
+        given |= {"user": url.username, "password": url.password or "", "database": self._database}
+        known = {"unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "ssl_key_password"}
+        flags = {"ssl_disabled", "ssl_verify_cert", "ssl_verify_identity"}
+        for name, value in url.query.items():
+            if name in flags:
+                given[name] = str(value).lower() in ("1", "true", "yes")
+            elif name in known:
+                given[name] = value
+            elif name != "charset":
+                options = ", ".join(sorted(known | flags))
+                raise ConfigError(f"wanted one of the options {options} in {self.shown_url}, found {name!r}")
+        with sql.reduced(ConnectError, f"cannot connect to {self.shown_url}", pymysql.Error, OSError):
+            connection = pymysql.connect(
+                **given, charset="utf8mb4", autocommit=True, connect_timeout=15, local_infile=local_infile
+            )
+            with connection.cursor() as cursor:
+                for setting in _SETTINGS:
+                    cursor.execute(setting)
+                cursor.execute("SELECT DATABASE()")
+                self._database = str((cursor.fetchone() or (self._database,))[0])
+        return connection
+
+    def _reading(self) -> Connection:
+        """Return the session with its snapshot; a connector for writing takes a new one each time."""
+        import pymysql
+
+        if self._stream is not None:
+            with self._asking("cannot finish the read that is under way"):
+                self._stream.finish()
+            self._stream = None
+        if self._session is not None and not self._session.open and self._read_only:
+            raise ReadError(f"the snapshot of {self.shown_url} is gone with its connection; begin again")
+        begun = self._session is not None and self._session.open
+        if self._session is None or not begun:
+            self._session = self._connect()
+        if not begun or not self._read_only:
+            what = f"cannot read from {self.shown_url}"
+            with sql.reduced(ReadError, what, pymysql.Error, OSError), self._session.cursor() as cursor:
+                cursor.execute("ROLLBACK")
+                cursor.execute(_BEGIN)
+        return self._session
+
+    def _ask(self, statement: str) -> Sequence[tuple[Any, ...]]:
+        with self._reading().cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    @contextlib.contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        import pymysql
+
+        with sql.reduced(ReadError, what, pymysql.Error, OSError, pa.ArrowException):
+            try:
+                yield
+            finally:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """Give locks back: a session that only looks at a target must not hold up the one that writes to it."""
+        import pymysql
+
+        if not self._read_only and self._stream is None and self._session is not None and self._session.open:
+            with contextlib.suppress(pymysql.Error, OSError), self._session.cursor() as cursor:
+                cursor.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """End the session; safe to call twice."""
+        session, self._session, self._stream = self._session, None, None
+        if session is not None and session.open:
+            session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---------------------------------------------------------------------------------------------------- reading
+
+    def inspect(self, *, keep: Callable[[str, str], bool] | None = None) -> Schema:
+        """Read the schema of the URL's database; see `Connector.inspect`."""
+        self._reading()
+        with self._asking(f"cannot inspect {self.shown_url}"):
+            mariadb = "mariadb" in str(self._ask("SELECT VERSION()")[0][0]).lower()
+            return read_schema(self._ask, self.source, self._database, keep, mariadb=mariadb)
+
+    def identity(self) -> str:
+        """Name the server by the number that it gave itself, else by host, port and folder; and the database."""
+        import pymysql
+
+        self._reading()
+        with self._asking(f"cannot identify {self.shown_url}"):
+            for variable in ("server_uid", "server_uuid"):
+                with contextlib.suppress(pymysql.OperationalError, pymysql.ProgrammingError):
+                    return f"mariadb:{self._ask(f'SELECT @@{variable}')[0][0]}:{self._database}"
+            host, port, folder = self._ask("SELECT @@hostname, @@port, @@datadir")[0]
+            return f"mariadb:{host}:{port}:{sql.name_mark(str(folder))}:{self._database}"
+
+    def count(self, relation: Relation) -> int:
+        """Count the rows exactly."""
+        self._reading()
+        with self._asking(f"cannot count {relation.name}"):
+            return int(self._ask(f"SELECT COUNT(*) FROM {sql.qualified(_PREPARER, relation.name)}")[0][0])
+
+    def read(
+        self, relation: Relation, *, columns: Sequence[str] | None = None, sample: Sample | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows as Arrow batches; see `Connector.read`.
+
+        Dates that are none (month, day or year zero) come as NULL; `noticed` then says so.
+        """
+        import pymysql
+
+        wanted = [c for c in relation.columns if columns is None or c.name in columns]
+        if not wanted:
+            return
+        parts = ", ".join(_expression(column) for column in wanted)
+        statement = f"SELECT {parts} FROM {sql.qualified(_PREPARER, relation.name)}"
+        if sample is not None:
+            statement += self._sampling(relation, sample)
+        what = f"cannot read {relation.name}"
+        schema = pa.schema([(column.name, column.type) for column in wanted])
+        session = self._reading()
+        with self._asking(what):
+            stream = self._stream = _Stream(session, statement)
+        try:
+            while True:
+                with self._asking(what):
+                    rows = stream.next()
+                    values = zip(*rows, strict=True)
+                    arrays = [self._shaped(relation, c, v) for c, v in zip(wanted, values, strict=False)]
+                if not rows:
+                    return
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        finally:
+            if self._stream is stream:
+                self._stream = None
+                with contextlib.suppress(pymysql.Error, OSError):
+                    stream.close()
+                self._let_go()
+
+    def _sampling(self, relation: Relation, sample: Sample) -> str:
+        total = self.count(relation)
+        if sample.rows >= total:
+            return ""
+        if total <= _SMALL:
+            return f" ORDER BY RAND({sample.seed}) LIMIT {sample.rows}"
+        return f" WHERE RAND({sample.seed}) < {sample.rows / total:.12f}"
+
+    def _shaped(self, relation: Relation, column: Column, values: Sequence[Any]) -> pa.Array:
+        type_ = column.type
+        if pa.types.is_binary(type_):
+            return pa.array(values, type_)
+        text = pa.array(values, pa.string())
+        if pa.types.is_string(type_):
+            return text
+        if pa.types.is_boolean(type_):
+            numbers = text.cast(pa.int64())
+            if pc.any(pc.greater(pc.abs(pc.subtract(pc.multiply(numbers, 2), 1)), 1)).as_py():
+                self._notice(relation, column, "numbers other than 0 and 1 were read as true")
+            return pc.not_equal(numbers, 0)
+        if pa.types.is_date(type_) or pa.types.is_timestamp(type_):
+            none = pc.match_substring_regex(text, "^0000|-00")
+            if pc.any(none).as_py():
+                self._notice(relation, column, "dates with a year, month or day of zero were read as NULL")
+                text = pc.if_else(none, None, text)
+            if pa.types.is_timestamp(type_):
+                return text.cast(pa.timestamp("us")).cast(type_) if type_.tz is None else _zoned(text, type_)
+        return text.cast(type_)
+
+    def _notice(self, relation: Relation, column: Column, what: str) -> None:
+        self._noticed[Finding(str(relation.name), f"column {column.name}: {what}")] = None
+
+    def query(self, statement: Executable) -> pa.Table:
+        """Run a Core SELECT; see `Connector.query`. Integers come as int64, decimals with 38 digits."""
+        from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
+
+        text, parameters = sql.compile(statement, MySQLDialect_pymysql(is_mariadb=True))
+        session = self._reading()
+        with self._asking(f"cannot query {self.shown_url}"), _undecoded(session), session.cursor() as cursor:
+            cursor.execute(text, parameters)
+            described = cursor.description or ()
+            columns = list(zip(*cursor.fetchall(), strict=True)) or [()] * len(described)
+            arrays = [_array(values, d) for values, d in zip(columns, described, strict=True)]
+        return pa.Table.from_arrays(arrays, names=[d[0] for d in described])
+
+    # ---------------------------------------------------------------------------------------------------- writing
+
+    def translate(self, schema: Schema, *, origin: Engine) -> tuple[Schema, tuple[Finding, ...]]:
+        """Say how a schema stands in this database; see `Connector.translate`."""
+        return translate(schema, origin=origin, target=Engine.MARIADB, catalog=self._database)
+
+    def load(self, schema: Schema, *, mode: Mode) -> AbstractContextManager[Load]:
+        """Begin to load. Raises UnsupportedError when opened read-only."""
+        from mirror_connectors.mysql_load import MysqlLoad
+
+        if self._read_only:
+            message = (
+                f"wanted to write to {self.shown_url}, which is open for reading only; open it with read_only=False"
+            )
+            raise UnsupportedError(message)
+        self._reading()  # makes sure of the database's name as the server spells it
+        return MysqlLoad(self, lambda: self._connect(local_infile=True), schema, mode)
+
+
+class _Stream:
+    """Rows on their way: taken from the server as they are asked for, or from memory once `finish` was called."""
+
+    def __init__(self, session: Connection, statement: str) -> None:
+        from pymysql.cursors import SSCursor
+
+        self._cursor = SSCursor(session)
+        self._kept: deque[Sequence[tuple[Any, ...]]] | None = None
+        with _undecoded(session):
+            self._cursor.execute(statement)
+
+    def next(self) -> Sequence[tuple[Any, ...]]:
+        if self._kept is not None:
+            return self._kept.popleft() if self._kept else ()
+        return self._cursor.fetchmany(_BATCH_ROWS)
+
+    def finish(self) -> None:
+        kept: deque[Sequence[tuple[Any, ...]]] = deque()
+        while rows := self.next():
+            kept.append(rows)
+        self._kept = kept
+
+    def close(self) -> None:
+        self._cursor.close()
+
+
+@contextlib.contextmanager
+def _undecoded(session: Connection) -> Iterator[None]:
+    """Let values come as the text that the server sends: Arrow turns whole columns of it into numbers and times."""
+    decoders, session.decoders = session.decoders, {}
+    try:
+        yield
+    finally:
+        session.decoders = decoders
+
+
+def _zoned(text: pa.Array, type_: pa.DataType) -> pa.Array:
+    return pc.assume_timezone(text.cast(pa.timestamp("us")), "UTC").cast(type_)
+
+
+def _expression(column: Column) -> str:
+    """Spell a column so that its text is exact."""
+    name = sql.quoted(_PREPARER, column.name)
+    native = column.native.lower()
+    word = native.partition("(")[0].partition(" ")[0]
+    if word == "float":
+        return f"({name} + 0e0)"  # bare, it is shown with six digits
+    if word == "bit" or "zerofill" in native:
+        return f"({name} + 0)"
+    if word in GEOMETRY:
+        return f"ST_AsText({name})"
+    if word == "decimal" and column.type.precision == 38:
+        most = 38 - column.type.scale
+        return f"CASE WHEN ABS({name}) < 1e{most} THEN {name} END"
+    return name
+
+
+def _array(values: Sequence[Any], described: tuple[Any, ...]) -> pa.Array:
+    from pymysql.constants import FIELD_TYPE as F
+
+    code, scale = described[1], described[5]
+    if any(isinstance(value, bytes) for value in values):
+        return pa.array(values, pa.binary())
+    text = pa.array(values, pa.string())
+    if code in (F.TINY, F.SHORT, F.INT24, F.LONG, F.LONGLONG, F.YEAR):
+        try:
+            return text.cast(pa.int64())
+        except pa.ArrowInvalid:
+            return text.cast(pa.decimal128(20, 0))
+    if code in (F.FLOAT, F.DOUBLE):
+        return text.cast(pa.float64())
+    if code in (F.DECIMAL, F.NEWDECIMAL):
+        return text.cast(pa.decimal128(38, min(scale or 0, 38)))
+    if code == F.DATE:
+        return text.cast(pa.date32())
+    if code in (F.DATETIME, F.TIMESTAMP):
+        return text.cast(pa.timestamp("us"))
+    return text

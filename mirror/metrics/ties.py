@@ -67,7 +67,7 @@ def _comparable(left: pa.DataType, right: pa.DataType) -> bool:
 
 
 def _tie_inside(key: ForeignKey, child: Placed, parent: Placed) -> Tie:
-    from sqlalchemy import and_, case, func, select
+    from sqlalchemy import and_, case, func, literal_column, select
 
     rows = child.rows("c")
     columns = tuple(rows.c[name] for name in child.twins(key.columns))
@@ -88,7 +88,8 @@ def _tie_inside(key: ForeignKey, child: Placed, parent: Placed) -> Tie:
     found = distinct.subquery("p")
     equal = and_(*(held.c[f"k{i}"] == found.c[f"k{i}"] for i in range(len(columns))))
     lost = select(func.sum(held.c[_HELD])).select_from(held.outerjoin(found, equal)).where(found.c.k0.is_(None))
-    size = func.coalesce(held.c[_HELD], 0)
+    # No parameter: two of them in SELECT and GROUP BY are two expressions to an engine.
+    size = func.coalesce(held.c[_HELD], literal_column("0"))
     spread = select(size.label("size"), func.count().label("parents")).select_from(found.outerjoin(held, equal))
     table = child.connector.query(spread.group_by(size))
     sizes, parents = (np.array([int(n) for n in table.column(i).to_pylist()], np.int64) for i in range(2))

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import psycopg
 import pyarrow as pa
@@ -278,14 +279,12 @@ def test_a_target_is_never_a_source_nor_another_target(tmp_path: Path, engine: s
         refuse({}, {"crm": fresh, "shop": fresh})
 
 
-def test_a_server_proves_which_database_a_url_reaches(postgresql_server: Server) -> None:
-    urls = {name: postgresql_server.create_database(name) for name in ("mirror_one", "mirror_other")}
+@pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
+def test_a_server_proves_which_database_a_url_reaches(request: pytest.FixtureRequest, engine: str) -> None:
+    server: Server = request.getfixturevalue(f"{engine}_server")
+    urls = {name: server.create_database(name) for name in ("mirror_one", "mirror_other")}
     try:
         with ExitStack() as stack:
-            for url in urls.values():
-                # Without this right a server's address is all that tells it from another, and a proxy has its own.
-                with psycopg.connect(url, autocommit=True) as session:
-                    session.execute("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_control_system() FROM PUBLIC")
             source = stack.enter_context(mirror_connectors.open(urls["mirror_one"], source="crm"))
             other = stack.enter_context(mirror_connectors.open(urls["mirror_other"], source="crm"))
             target = stack.enter_context(mirror_connectors.open(urls["mirror_one"], source="crm", read_only=False))
@@ -303,7 +302,28 @@ def test_a_server_proves_which_database_a_url_reaches(postgresql_server: Server)
                 refuse_same_database({"crm": source}, {"crm": target})
     finally:
         for name in urls:
-            postgresql_server.drop_database(name)
+            server.drop_database(name)
+
+
+def test_a_nonce_decides_where_names_of_one_server_differ(postgresql_url: str) -> None:
+    # Without this right PostgreSQL knows nothing of itself but its address, and a proxy has another: so seen, one
+    # database has two names.
+    with psycopg.connect(postgresql_url, autocommit=True) as session:
+        session.execute("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_control_system() FROM PUBLIC")
+        session.execute("CREATE ROLE mirror_reader LOGIN PASSWORD 'read'")
+    try:
+        host = urlsplit(postgresql_url).netloc.rpartition("@")[2]
+        reader = urlsplit(postgresql_url)._replace(netloc=f"mirror_reader:read@{host}").geturl()
+        with (
+            mirror_connectors.open(reader, source="crm") as source,
+            mirror_connectors.open(postgresql_url, source="crm", read_only=False) as target,
+        ):
+            assert source.identity() != target.identity()
+            with pytest.raises(ConfigError, match=r"targets\.crm .* sources\.crm"):
+                refuse_same_database({"crm": source}, {"crm": target})
+    finally:
+        with psycopg.connect(postgresql_url, autocommit=True) as session:
+            session.execute("DROP ROLE mirror_reader")
 
 
 def _load_one(relation: Relation, rows: pa.Table, url: str) -> None:

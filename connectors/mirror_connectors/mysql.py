@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
@@ -171,6 +172,35 @@ class MysqlConnector:
             host, port, folder = self._ask("SELECT @@hostname, @@port, @@datadir")[0]
             return f"mariadb:{host}:{port}:{sql.name_mark(str(folder))}:{self._database}"
 
+    @contextlib.contextmanager
+    def hold(self, nonce: str) -> Iterator[None]:
+        """Hold a named lock; see `mirror_connectors.base.Witness`."""
+        import pymysql
+
+        connection = self._connect()
+        try:
+            what = f"cannot lock in {self.shown_url}"
+            with sql.reduced(ReadError, what, pymysql.Error, OSError), connection.cursor() as cursor:
+                cursor.execute("SELECT GET_LOCK(%s, 0)", (_lock(nonce, self._folded(cursor)),))
+            yield
+        finally:
+            connection.close()
+
+    def sees(self, nonce: str) -> bool:
+        """Look for a named lock; see `mirror_connectors.base.Witness`."""
+        session = self._reading()
+        with self._asking(f"cannot see the locks of {self.shown_url}"), session.cursor() as cursor:
+            # Locks are no part of a snapshot: this tells of now.
+            cursor.execute("SELECT IS_USED_LOCK(%s)", (_lock(nonce, self._folded(cursor)),))
+            found = cursor.fetchone()
+        return found is not None and found[0] is not None
+
+    def _folded(self, cursor: pymysql.cursors.Cursor) -> str:
+        """Return the database's name, in lower case where the server does not tell cases apart."""
+        cursor.execute("SELECT @@lower_case_table_names")
+        folds = cursor.fetchone()
+        return self._database.lower() if folds and int(folds[0]) else self._database
+
     def count(self, relation: Relation) -> int:
         """Count the rows exactly."""
         self._reading()
@@ -316,6 +346,11 @@ def _undecoded(session: Connection) -> Iterator[None]:
 
 def _zoned(text: pa.Array, type_: pa.DataType) -> pa.Array:
     return pc.assume_timezone(text.cast(pa.timestamp("us")), "UTC").cast(type_)
+
+
+def _lock(nonce: str, database: str) -> str:
+    """Name a lock of the whole server after a nonce and one of its databases, within the 64 characters that it may have."""
+    return hashlib.sha256(f"{nonce}:{database}".encode()).hexdigest()[:60]
 
 
 def _expression(column: Column) -> str:

@@ -18,8 +18,8 @@ NULL, ORPHAN = -2, -1
 def match(child: Sequence[pa.Array], parent: Sequence[pa.Array]) -> np.ndarray:
     """Return for each child row the number of the parent row with an equal key, int64, shape (child rows,); `NULL` and `ORPHAN` else.
 
-    Both sides are the key's columns in the same order. Pairs of different types are compared as decimals if both are
-    numbers, else as text. Should a parent's key occur twice, the first row is found.
+    Both sides are the key's columns in the same order. Pairs of different types are compared as numbers if both are (exactly, unless one
+    is a float), as instants if both are dates or timestamps, else as text. Should a parent's key occur twice, the first row is found.
     """
     rows = len(child[0])
     there = np.ones(rows, dtype=bool)
@@ -53,18 +53,58 @@ def _look_up(child_code: np.ndarray, parent_code: np.ndarray, there: np.ndarray)
 def _alike(left: pa.Array, right: pa.Array) -> tuple[pa.Array, pa.Array]:
     if left.type == right.type:
         return left, right
-    if pa.types.is_integer(left.type) and pa.types.is_integer(right.type):
-        wide = pa.int64() if pa.uint64() not in (left.type, right.type) else pa.decimal128(20, 0)
-        return pc.cast(left, wide), pc.cast(right, wide)
-    if _is_number(left.type) and _is_number(right.type):
-        return pc.cast(left, pa.float64(), safe=False), pc.cast(right, pa.float64(), safe=False)
-    if pa.types.is_timestamp(left.type) and pa.types.is_timestamp(right.type):
+    both = (left.type, right.type)
+    if all(map(pa.types.is_integer, both)) and pa.uint64() not in both:
         return pc.cast(left, pa.int64()), pc.cast(right, pa.int64())
-    return pc.cast(left, pa.string()), pc.cast(right, pa.string())
+    if all(map(_is_exact, both)):
+        return _exactly(left), _exactly(right)
+    if all(map(_is_number, both)):
+        return pc.cast(left, pa.float64(), safe=False), pc.cast(right, pa.float64(), safe=False)
+    if all(map(_is_time, both)):
+        return _instants(left), _instants(right)
+    if any(map(_is_binary, both)):
+        return _spell(left).cast(pa.large_binary()), _spell(right).cast(pa.large_binary())
+    if any(pa.types.is_decimal(type_) and type_.scale for type_ in both):
+        return _without_zeros(_spell(left)), _without_zeros(_spell(right))
+    return _spell(left), _spell(right)
+
+
+def _is_exact(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(type_) or pa.types.is_decimal(type_))
 
 
 def _is_number(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
+    return bool(_is_exact(type_) or pa.types.is_floating(type_))
+
+
+def _is_time(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_date(type_) or pa.types.is_timestamp(type_))
+
+
+def _is_binary(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_))
+
+
+def _exactly(values: pa.Array) -> pa.Array:
+    """Spell whole numbers and decimals of any width in one type that holds all digits of both."""
+    if pa.types.is_integer(values.type):
+        values = pc.cast(values, pa.decimal128(20, 0))
+    return pc.cast(values, pa.decimal256(76, 38))
+
+
+def _instants(values: pa.Array) -> pa.Array:
+    """Microseconds since 1970-01-01; a date is its first one."""
+    zone = values.type.tz if pa.types.is_timestamp(values.type) else None
+    return pc.cast(pc.cast(values, pa.timestamp("us", tz=zone), safe=False), pa.int64())
+
+
+def _spell(values: pa.Array) -> pa.Array:
+    return values if _is_binary(values.type) else pc.cast(values, pa.string())
+
+
+def _without_zeros(text: pa.Array) -> pa.Array:
+    """Take from spelled numbers the zeros at the end that only a decimal's type gives them: 12.50 is 12.5, and 12.00 is 12."""
+    return pc.replace_substring_regex(text, r"^(-?\d+)\.0*$|^(-?\d+\.\d*[1-9])0+$", r"\1\2")
 
 
 def depths(parents: np.ndarray) -> np.ndarray:
@@ -73,15 +113,25 @@ def depths(parents: np.ndarray) -> np.ndarray:
     Rows on a circle count as roots.
     """
     rows = len(parents)
-    own = np.arange(rows)
-    above = np.where((parents < 0) | (parents == own), -1, parents)
-    depth = np.full(rows, -1, dtype=np.int64)
-    depth[above < 0] = 0
-    level = 0
-    while True:
-        next_ = (depth < 0) & (above >= 0) & (depth[above.clip(0)] == level)
-        if not next_.any():
+    above = np.where((parents < 0) | (parents == np.arange(rows)), -1, parents)
+    depth, end = _climb(above)
+    on_circle = end[end >= 0]
+    if len(on_circle):
+        above[on_circle] = -1
+        depth, _ = _climb(above)
+    return depth
+
+
+def _climb(above: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Count the steps up to a root, and say where each row stands after at least as many as there are rows: -1 at a root, else on a circle.
+
+    Each round doubles the steps, so that a chain of a million rows takes twenty.
+    """
+    depth, end = (above >= 0).astype(np.int64), above
+    for _ in range(len(above).bit_length()):
+        going = end >= 0
+        if not going.any():
             break
-        level += 1
-        depth[next_] = level
-    return depth.clip(0)
+        depth = np.where(going, depth + depth[end.clip(0)], depth)
+        end = np.where(going, end[end.clip(0)], -1)
+    return depth, end

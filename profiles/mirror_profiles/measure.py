@@ -18,7 +18,7 @@ from mirror_profiles.columns import text as text_columns
 from mirror_profiles.columns.kinds import Empty, Identifier, Marginal, Opaque, Temporal, Text
 from mirror_profiles.dependence import Candidate
 from mirror_profiles.matching import NULL, ORPHAN, depths, match
-from mirror_profiles.privacy import check_copy, released_levels, released_ranks
+from mirror_profiles.privacy import check_copy, released_levels, released_ranks, released_share
 from mirror_profiles.profile import Anchor, ColumnProfile, Copy, FanOut, Profile, Provenance, RelationProfile
 from mirror_profiles.semantics import locale_of, meaning_of
 from mirror_profiles.structure import columns_of_keys, owners, precedence
@@ -71,7 +71,7 @@ def measure(
     reads: dict[RelationName, _Read] = {}
     for done, name in enumerate(order):
         _tell(progress, f"read {name}", done, len(order))
-        reads[name] = _read(schema.relation(name), sources[name.source], sample)
+        reads[name] = _read(schema, schema.relation(name), sources[name.source], sample)
         if name in copy:
             check_copy(schema, name, reads[name].rows, copy)
     keys = [key for key in schema.foreign_keys if key.child in reads and key.parent in reads]
@@ -85,7 +85,7 @@ def measure(
         _tell(progress, f"learn {name}", done, len(order))
         context = _Context(schema, reads, fan_outs, found, order[: done + 1], owner, frozenset(copy), k)
         learned = _learn(reads[name], context, findings)
-        relations.append(replace(learned, copy=Copy(reads[name].table)) if name in copy else learned)
+        relations.append(replace(learned, copy=_copy(reads[name])) if name in copy else learned)
     provenance = tuple(_provenance(name, connector, schema) for name, connector in sorted(sources.items()))
     return Profile(schema, tuple(relations), tuple(fan_outs.values()), provenance, k, tuple(findings))
 
@@ -100,9 +100,13 @@ def _provenance(name: str, connector: Connector, schema: Schema) -> Provenance:
     return Provenance(name, str(connector.engine), schema.of_source(name).fingerprint, at)
 
 
-def _read(relation: Relation, connector: Connector, sample: int) -> _Read:
+def _read(schema: Schema, relation: Relation, connector: Connector, sample: int) -> _Read:
     rows = connector.count(relation)
-    names = [column.name for column in relation.columns if column.generated is None]
+    keys = {column for key in schema.foreign_keys if key.child == relation.name for column in key.columns}
+    keys |= {column for key in schema.foreign_keys if key.parent == relation.name for column in key.parent_columns}
+    names = [column.name for column in relation.columns if column.generated is None or column.name in keys]
+    if not names:
+        return _Read(relation, rows, pa.table({}))
     wanted = Sample(sample) if rows > sample else None
     table = _table(relation, names, connector, wanted)
     # without a sample, what was read is what there is
@@ -110,9 +114,13 @@ def _read(relation: Relation, connector: Connector, sample: int) -> _Read:
 
 
 def _table(relation: Relation, names: Sequence[str], connector: Connector, sample: Sample | None) -> pa.Table:
-    fields = pa.schema([(name, relation.column(name).type) for name in names])
-    batches = list(connector.read(relation, columns=names, sample=sample))
+    fields = pa.schema([(column.name, column.type) for column in relation.columns if column.name in names])
+    batches = list(connector.read(relation, columns=fields.names, sample=sample))
     return pa.Table.from_batches(batches, fields) if batches else fields.empty_table()
+
+
+def _copy(read: _Read) -> Copy:
+    return Copy(read.table.select([name for name in read.table.column_names if name in read.marginals]))
 
 
 def _match(key: ForeignKey, reads: Mapping[RelationName, _Read], sources: Mapping[str, Connector]) -> np.ndarray:
@@ -133,12 +141,14 @@ def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int, *, by_row
     if key.child == key.parent and children:
         levels = released_levels(depths(found), k=k)
     few = by_row or parents <= _FEW_PARENTS
+    nulls, orphans = (int(np.count_nonzero(found == kind)) for kind in (NULL, ORPHAN))
     return FanOut(
         str(key),
         parents,
         children,
-        nulls=float(np.mean(found == NULL)) if children else 0.0,
-        orphans=float(np.mean(found == ORPHAN)) if children else 0.0,
+        # of a forest the share of roots is said anyway
+        nulls=nulls / children if levels else released_share(nulls, children, k=k),
+        orphans=released_share(orphans, children, k=k),
         marginal=numeric.fit(counts.astype(float), k=k, decimals=0),
         ranks=released_ranks(counts, k=k, by_row=by_row) if few else (),
         by_row=by_row,
@@ -175,6 +185,25 @@ class _Context:
         mine = [read.column(name) for name in key.columns]
         return match(mine, [parent.column(name) for name in key.parent_columns])
 
+    def known(self, name: RelationName, candidate: Candidate, done: Collection[str]) -> bool:
+        """Say whether a candidate is known before any column but those in ``done``: no key column explains what it is found by.
+
+        The owner of a row is; another parent is once all columns are of its key and of the keys that share columns with it.
+        """
+        owner = self.owner.get(name)
+        if candidate.column is None or candidate.foreign_key in (None, str(owner)):
+            return True
+        keys = [set(key.columns) for key in self.schema.parents_of(name) if key != owner]
+        needed = next(set(key.columns) for key in self.schema.parents_of(name) if str(key) == candidate.foreign_key)
+        while more := set().union(*(columns for columns in keys if columns & needed)) - needed:
+            needed |= more
+        return needed <= {*done, *(owner.columns if owner else ())}
+
+    def forests(self, name: RelationName) -> frozenset[str]:
+        """Columns that refer to the relation itself, and whose roots are known."""
+        keys = [key for key in self.schema.parents_of(name) if key.parent == name and self.fan_outs[str(key)].levels]
+        return frozenset(column for key in keys for column in key.columns)
+
     def owned(self, name: RelationName) -> list[ForeignKey]:
         """Foreign keys along which the relation owns rows."""
         return [key for key in self.owner.values() if key.parent == name]
@@ -186,26 +215,31 @@ def _learn(read: _Read, context: _Context, findings: list[Finding]) -> RelationP
     parents = context.parents(read)
     candidates = [*_from_fan_outs(read, context), *_from_parents(parents, context)]
     unique = {key.columns[0] for key in relation.keys if len(key.columns) == 1}
+    forests = context.forests(relation.name)
     profiles: dict[str, ColumnProfile] = {}
     names = [c.name for c in relation.columns if c.generated is None]
     for name in sorted(names, key=lambda n: (n not in keyed, names.index(n))):
         values = _finite(read.column(name), f"{relation.name}.{name}", findings)
-        nulls = values.null_count / len(values) if len(values) else 0.0
+        nulls = released_share(values.null_count, len(values), k=k)
+        if name in forests and len(values):
+            nulls = values.null_count / len(values)
         anchor: Anchor | None = None
+        gaps: Temporal | None = None
         if name in keyed:
             marginal: Marginal = Identifier(None)
         elif name in unique and not pa.types.is_temporal(values.type):
             marginal = _key_marginal(read, name, values, k)
         else:
-            anchor, gaps = _anchor(read, values, parents, profiles, context)
+            if name not in unique:
+                anchor, gaps = _anchor(read, values, parents, profiles, context)
             marginal = gaps or _marginal(read, name, values, k)
         if isinstance(marginal, Empty) and marginal.withheld:
             where = f"{relation.name}.{name}"
             findings.append(Finding(where, f"fewer than {k} rows have a value; nothing of it was learned"))
         read.marginals[name] = marginal
         read.codes[name] = _codes(read, marginal, values, anchor, parents, context)
-        # a key column is drawn before the row's other columns, so only what lies outside the row can explain it
-        explained = dependence.fit(read.codes[name], columns.order(marginal), candidates, k=k)
+        able = [candidate for candidate in candidates if context.known(relation.name, candidate, profiles)]
+        explained = dependence.fit(read.codes[name], columns.order(marginal), able, k=k)
         profiles[name] = ColumnProfile(name, _rounded(nulls), marginal, anchor, explained, f"threshold:{k}")
         if not (isinstance(marginal, Identifier) and not values.null_count):
             candidates.append(read.candidate(name, read.codes[name], None))
@@ -308,7 +342,8 @@ def _times(
             continue
         parent = context.reads[key.parent]
         for column in parent.relation.columns:
-            if column.name in parent.marginals and _is_time(column.type):
+            marginal = parent.marginals.get(column.name, Empty(withheld=False))
+            if _is_time(column.type) and not isinstance(marginal, Identifier | Empty):
                 micros, there = temporal.microseconds(parent.column(column.name))
                 found.append((Anchor(column.name, str(key)), micros[rows], there[rows]))
     return found

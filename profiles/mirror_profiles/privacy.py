@@ -17,6 +17,16 @@ _MOST_COPIED = 10_000
 """Rows beyond which a relation is no look-up table."""
 
 
+def released_share(part: int, whole: int, *, k: int) -> float:
+    """Return the share that ``part`` rows are of ``whole``; a part, or the rest, of fewer than ``k`` rows is taken for none.
+
+    All and none are said of any number of rows.
+    """
+    if part == whole or (0 < whole - part < k <= part):
+        return 1.0 if whole else 0.0
+    return part / whole if part >= k else 0.0
+
+
 def released_shares(counts: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int) -> np.ndarray:
     """Turn counts into shares that rest on at least ``k`` rows each; shape (cells, codes), rows sum to 1.
 
@@ -68,11 +78,14 @@ def released_ranks(degrees: np.ndarray, *, k: int, by_row: bool = False) -> tupl
 def released_levels(depths: np.ndarray, *, k: int) -> tuple[float, ...]:
     """Return the share of rows at each depth (0 is a root); depths that fewer than ``k`` rows have are folded into the one above.
 
-    Nothing is said of fewer than ``k`` rows.
+    That there are roots, however few, says nothing: every forest has some. Of fewer than ``k`` rows nothing is said.
     """
-    counts = np.bincount(depths).astype(float)
-    if counts.sum() < k:
+    if len(depths) < k:
         return ()
-    while len(counts) > 1 and counts[-1] < k:
-        counts = np.append(counts[:-2], counts[-2] + counts[-1])
-    return tuple((counts / counts.sum()).tolist())
+    levels: list[int] = []
+    for count in np.bincount(depths).tolist():
+        if levels and count < k:
+            levels[-1] += count
+        else:
+            levels.append(count)
+    return tuple((np.array(levels) / len(depths)).tolist())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
-from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationInfo
+from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationError, ValidationInfo
 from pydantic_core.core_schema import SerializationInfo
 
 from mirror_connectors.errors import ProfileError
@@ -130,6 +131,7 @@ class ColumnProfile:
 
     name: str
     nulls: float
+    """Share of NULLs; fewer rows than the threshold are taken for none, or where all others are NULL, for NULL."""
     marginal: Marginal
     anchor: Anchor | None = None
     dependence: Dependence | None = None
@@ -145,9 +147,9 @@ class FanOut:
     parents: int
     children: int
     nulls: float
-    """Share of child rows whose key is NULL."""
+    """Share of child rows whose key is NULL; fewer than the threshold are taken for none, but for a forest's roots."""
     orphans: float
-    """Share of child rows whose key finds no parent; only links and keys that were never validated have any."""
+    """Share of child rows whose key finds no parent, under the same threshold; only links and keys that were never validated have any."""
     marginal: Numeric | None
     """Children per parent, over all parents; None when nothing may be said."""
     ranks: tuple[float, ...] = ()
@@ -265,33 +267,45 @@ def _spell(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),  # what unpacking raises
+    *(ValueError, TypeError, LookupError, AttributeError, OSError, pa.ArrowException),  # and what reading does
+)
+
+
 def load(path: Path | str) -> Profile:
     """Read a profile's file. Raises ProfileError when it is missing, damaged or of another version."""
     path = Path(path)
     try:
-        return _read(path)
+        content = path.read_bytes()
     except FileNotFoundError as error:
         message = f"wanted a profile at {path}, found no file; `mirror profile` writes it"
         raise ProfileError(message) from error
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError, pa.ArrowException) as error:
+    except OSError as error:
+        message = f"wanted to read a profile at {path}, found: {error.strerror}"
+        raise ProfileError(message) from error
+    try:
+        return _read(content, path)
+    except _DAMAGE as error:
         message = (
             f"wanted a profile at {path}, found a file that is damaged or none of Mirror's; profile the sources again"
         )
         raise ProfileError(message) from error
 
 
-def _read(path: Path) -> Profile:
-    with zipfile.ZipFile(path) as archive:
+def _read(content: bytes, path: Path) -> Profile:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
             raise ValueError(path)
         text = archive.read("profile.json")
+        found = json.loads(text)["version"]
+        if found != VERSION:
+            spelled = f"version {found}" if isinstance(found, int) else "another"
+            message = f"wanted a profile of version {VERSION} at {path}, found {spelled}; profile the sources again"
+            raise ProfileError(message)
         arrow = _parse(archive.read("tables.arrow"))
         held = sum(name.startswith("copies/") for name in archive.namelist())
         copies = [Copy(_parse(archive.read(f"copies/{number}.arrow"))) for number in range(held)]
-    found = json.loads(text).get("version")
-    if found != VERSION:
-        message = f"wanted a profile of version {VERSION} at {path}, found version {found}; profile the sources again"
-        raise ProfileError(message)
     shares = arrow["shares"].combine_chunks()
     offsets = shares.offsets.to_numpy()
     flat = shares.values.to_numpy(zero_copy_only=False)
@@ -299,7 +313,12 @@ def _read(path: Path) -> Profile:
         Table(flat[offsets[i] : offsets[i + 1]].reshape(cells, codes))
         for i, (cells, codes) in enumerate(zip(arrow["cells"].to_pylist(), arrow["codes"].to_pylist(), strict=True))
     ]
-    return _ADAPTER.validate_json(text, context={"tables": tables, "copies": copies})
+    try:
+        return _ADAPTER.validate_json(text, context={"tables": tables, "copies": copies})
+    except ValidationError:
+        # its own text quotes what it found
+        message = "profile.json does not describe a profile"
+        raise ValueError(message) from None
 
 
 def _parse(content: bytes) -> pa.Table:

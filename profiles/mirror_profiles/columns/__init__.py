@@ -21,6 +21,7 @@ from mirror_profiles.columns.kinds import (
     Text,
     Tick,
 )
+from mirror_profiles.privacy import released_share
 from mirror_profiles.semantics import Meaning, Reading
 
 __all__ = [
@@ -88,12 +89,13 @@ def fit(values: pa.Array, *, k: int, reading: Reading | None = None, locale: str
     if there < k:
         return Text(reading.meaning, reading.reason, None, None) if reading else Empty(withheld=True)
     if pa.types.is_boolean(type_):
-        return Boolean(float(pc.mean(values).as_py()))
+        true = pc.sum(values).as_py()
+        return Boolean(released_share(true, there, k=k)) if max(true, there - true) >= k else Empty(withheld=True)
     if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
         floats, finite = numeric.to_numpy(values)
-        found = numeric.fit(floats[finite], k=k, decimals=numeric.decimals_of(floats[finite], type_))
+        found = numeric.fit(floats[finite], k=k, decimals=numeric.decimals_of(floats[finite], type_, k=k))
         return found or Empty(withheld=True)
-    if pa.types.is_temporal(type_) and not pa.types.is_duration(type_):
+    if pa.types.is_temporal(type_):
         micros, mask = temporal.microseconds(values)
         return temporal.fit(micros[mask], k=k) or Empty(withheld=True)
     if is_text(type_):
@@ -116,16 +118,15 @@ def _fit_categories(values: pa.Array, *, k: int) -> Categorical | None:
     counts = pc.drop_null(values).value_counts()
     names, held = counts.field("values"), counts.field("counts").to_numpy(zero_copy_only=False)
     total = held.sum()
-    order = np.argsort(-held, kind="stable")[:_MOST_CATEGORIES]
-    order = order[held[order] >= k]
-    if not len(order):
+    common = np.flatnonzero(held >= k)
+    if not len(common):
         return None
-    kept = held[order]
-    released = names.take(pa.array(order)).to_pylist()
-    # ties in count must not show the order of the source's rows
-    ranked = sorted(zip((-kept).tolist(), released, strict=True))
-    weights_ = -np.array([count for count, _ in ranked]) / kept.sum()
-    return Categorical(tuple(name for _, name in ranked), tuple(weights_.tolist()), float(1 - kept.sum() / total))
+    # by value where counts are equal: ties must not show the order of the source's rows
+    released = pa.table({"value": names.take(pa.array(common)), "count": held[common]})
+    released = released.sort_by([("count", "descending"), ("value", "ascending")])[:_MOST_CATEGORIES]
+    kept = released["count"].to_numpy()
+    withheld = released_share(int(total - kept.sum()), int(total), k=k)
+    return Categorical(tuple(released["value"].to_pylist()), tuple((kept / kept.sum()).tolist()), withheld)
 
 
 def fit_gap(gaps: np.ndarray, *, k: int) -> Temporal | None:
@@ -184,7 +185,8 @@ def encode(marginal: Marginal, values: pa.Array) -> np.ndarray:
             places = found.fill_null(-1).to_numpy(zero_copy_only=False)
             rare = there & (places < 0)
             codes[there] = (places[there] + 1).astype(np.int16)
-            spread = np.linspace(0, 1, int(rare.sum()), endpoint=False)
+            # multiples of the golden ratio fill [0, 1) evenly from the first on, whatever order the rows are in
+            spread = np.arange(int(rare.sum())) * ((np.sqrt(5) - 1) / 2) % 1
             codes[rare] = (np.searchsorted(np.cumsum(marginal.weights)[:-1], spread, side="right") + 1).astype(np.int16)
         case Boolean():
             there = pc.is_valid(values).to_numpy(zero_copy_only=False)

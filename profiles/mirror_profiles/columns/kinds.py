@@ -34,13 +34,16 @@ class Tick:
     """The finest step that a column's times show, in microseconds."""
 
     DAY = 86_400_000_000
+    HOUR = 3_600_000_000
+    MINUTE = 60_000_000
     SECOND = 1_000_000
+    MILLISECOND = 1_000
     MICROSECOND = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Temporal:
-    """Dates, times and timestamps as whole ticks since 1970-01-01 (times: since midnight)."""
+    """Dates, times and timestamps as whole ticks since 1970-01-01 (times: since midnight; durations: their length)."""
 
     ticks: Numeric
     tick: int

@@ -11,53 +11,104 @@ from mirror_profiles.columns.kinds import Numeric
 _MOST_ATOMS = 100
 _MOST_BINS = 32
 _MOST_DECIMALS = 6
+_FAR = 1e300
+"""Bins end here on both sides, so that no arithmetic on edges overflows."""
+_EXACT = 2.0**53
+"""From here on floats are whole numbers, and not all of them."""
 
 
 def fit(values: np.ndarray, *, k: int, decimals: int | None) -> Numeric | None:
     """Learn a marginal from finite numbers, shape (rows,); None when fewer than ``k`` rows stand behind it.
 
-    An atom is a value that at least ``k`` rows and 1/200 of all rows hold. An edge is the mean of the ``k`` order statistics around a
-    quantile, so it rests on ``k`` rows; the outermost ones are moved inward to the grid of ``decimals``, so none is a real extreme.
+    An atom is a value that at least ``k`` rows and 1/200 of all rows hold. The other values, if they are ``k`` or more, lie in bins of at
+    least ``k`` rows. An edge is the mean of the ``k`` order statistics around a quantile, spelled in round numbers: to about a tenth of
+    the way to the next edge, and never finer than ``decimals``. How far out the outermost rows lie does not show in it, and the least and
+    the greatest value never enter the result unless ``k`` rows hold them.
     """
     n = len(values)
-    if n < k:
+    if n < max(k, 1):
         return None
     distinct, counts = np.unique(values, return_counts=True)
     common = counts >= max(k, n / 200)
     if int(common.sum()) > _MOST_ATOMS:
         common &= counts >= np.sort(counts)[-_MOST_ATOMS]
-    atoms = distinct[common]
-    rest = np.sort(values[~np.isin(values, atoms)])
+    rest = np.repeat(distinct[~common], counts[~common]).clip(-_FAR, _FAR)
     edges, binned = _bins(rest, k=k, decimals=decimals)
     weights = np.concatenate([counts[common], binned]).astype(float)
     if not weights.sum():
         return None
+    atoms = distinct[common] + 0.0  # there is but one zero
     return Numeric(tuple(atoms.tolist()), tuple(edges.tolist()), tuple((weights / weights.sum()).tolist()), decimals)
 
 
 def _bins(rest: np.ndarray, *, k: int, decimals: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return edges and the rows between them, for sorted values; both empty when nothing can be said."""
+    edges = _edges(rest, k=k, decimals=decimals)
+    if len(edges) < 2:
+        return np.repeat(edges, 2), np.full(len(edges), len(rest))
+    places = np.clip(np.searchsorted(edges, rest, side="right") - 1, 0, len(edges) - 2)
+    counts = np.bincount(places, minlength=len(edges) - 1)
+    while len(counts) > 1 and counts.min() < k:
+        between = max(int(counts.argmin()), 1)
+        counts[between - 1] += counts[between]
+        counts, edges = np.delete(counts, between), np.delete(edges, between)
+    return edges, counts
+
+
+def _edges(rest: np.ndarray, *, k: int, decimals: int | None) -> np.ndarray:
     n = len(rest)
     if n < k:
-        return np.empty(0), np.empty(0)
+        return np.empty(0)
     wanted = int(np.clip(n // (2 * k), 1, _MOST_BINS))
-    middles = np.linspace(0, n, wanted + 1)
-    starts = np.clip(np.rint(middles - k / 2).astype(int), 0, n - k)
-    sums = np.concatenate([[0.0], np.cumsum(rest)])
-    edges = (sums[starts + k] - sums[starts]) / k
-    # cumulated sums lose digits; the means must stay inside what they are means of
-    edges = np.clip(edges, rest[starts], rest[starts + k - 1])
+    starts = np.clip(np.rint(np.linspace(0, n, wanted + 1) - k / 2).astype(int), 0, n - k)
+    windows = rest[starts[:, None] + np.arange(k)]
+    windows[0], windows[-1] = -_tamed(-windows[0][::-1]), _tamed(windows[-1])
+    exact = np.unique(windows.mean(1).clip(windows.min(1), windows.max(1)))
+    gaps = np.diff(exact)
+    near = np.minimum(np.append(gaps, np.inf), np.append(np.inf, gaps))
+    if len(exact) == 1:
+        near = np.ptp(windows, axis=1).max(keepdims=True)
+    least, most = _inside(rest, k=k, decimals=decimals)
+    edges = _round(exact, near, decimals)
+    edges = np.unique(edges[(edges >= least) & (edges <= most)])
+    if len(edges) == 1 and not near[0] and np.count_nonzero(rest == edges[0]) < k:
+        return np.empty(0)
+    return edges
+
+
+def _tamed(window: np.ndarray) -> np.ndarray:
+    """Take rising values that lie far above their median for less: however far they lie, they count the same."""
+    median = window[(len(window) - 1) // 2]
+    return np.minimum(window, median + 3 * (median - window[0]))
+
+
+def _inside(rest: np.ndarray, *, k: int, decimals: int | None) -> tuple[float, float]:
+    """Return the least and the greatest number that may be an edge: the extremes themselves only where ``k`` rows hold them."""
+    least, most = float(rest[0]), float(rest[-1])
+    grid = 10.0 ** (decimals or 0)
+    if rest[k - 1] > least:
+        after = (np.floor(least * grid) + 1) / grid if decimals is not None else least
+        least = float(max(after, np.nextafter(least, np.inf)))
+    if rest[-k] < most:
+        before = (np.ceil(most * grid) - 1) / grid if decimals is not None else most
+        most = float(min(before, np.nextafter(most, -np.inf)))
+    return least, most
+
+
+def _round(edges: np.ndarray, near: np.ndarray, decimals: int | None) -> np.ndarray:
+    """Round rising edges to powers of ten of which ten or more fit into ``near``; the first of several up, the last one down."""
+    digits = np.where(near > 0, 1 - np.floor(np.log10(np.where(near > 0, near, 1.0))), 300).clip(-300, 300)
     if decimals is not None:
-        grid = 10.0**decimals
-        edges = np.rint(edges * grid)
-        first, last = rest[:k].mean() * grid, rest[-k:].mean() * grid
-        edges[0], edges[-1] = np.ceil(first - 1e-9), np.floor(last + 1e-9)
-        edges = np.round(edges / grid, decimals)
-    edges = np.unique(edges[(edges >= edges[0]) & (edges <= max(edges[0], edges[-1]))])
-    if len(edges) == 1:
-        edges = np.repeat(edges, 2)
-        return edges, np.array([n])
-    places = np.clip(np.searchsorted(edges, rest, side="right") - 1, 0, len(edges) - 2)
-    return edges, np.bincount(places, minlength=len(edges) - 1)
+        digits = np.minimum(digits, decimals)
+    up, down = 10.0 ** digits.clip(0), 10.0 ** (-digits).clip(0)
+    # what has no digits beyond those wanted stays as it is; its product might not be finite
+    done = (near == 0) if decimals is None else np.abs(edges) >= _EXACT / up * down
+    scaled = np.where(done, 0.0, edges) * up / down
+    whole = np.rint(scaled)
+    if len(edges) > 1:
+        # a sum's last bit is no reason to go one step further
+        whole[0], whole[-1] = np.ceil(scaled[0] - 1e-9), np.floor(scaled[-1] + 1e-9)
+    return np.where(done, edges, whole * down / up)
 
 
 def encode(marginal: Numeric, values: np.ndarray) -> np.ndarray:
@@ -71,7 +122,8 @@ def encode(marginal: Numeric, values: np.ndarray) -> np.ndarray:
         at = np.searchsorted(atoms, values).clip(0, len(atoms) - 1)
         if not len(edges):
             below = np.maximum(at - 1, 0)
-            nearer = np.abs(values - atoms[below]) < np.abs(values - atoms[at])
+            # halves, since a difference of two floats may be no float
+            nearer = np.abs(values / 2 - atoms[below] / 2) < np.abs(values / 2 - atoms[at] / 2)
             return np.asarray(np.where(nearer, below, at) + 1, dtype=np.int16)
         exact = atoms[at] == values
         codes[exact] = at[exact] + 1
@@ -89,13 +141,13 @@ def decode(marginal: Numeric, codes: np.ndarray, uniforms: np.ndarray) -> np.nda
         which = codes[in_bin] - len(atoms) - 1
         low, high = edges[which], edges[which + 1]
         if marginal.decimals is None:
-            values[in_bin] = low + uniforms[in_bin] * (high - low)
+            values[in_bin] = np.minimum(low + uniforms[in_bin] * (high - low), high)
         else:
             grid = 10.0**marginal.decimals
-            low, high = np.rint(low * grid), np.rint(high * grid)
-            steps = high - low + (which == len(edges) - 2)
-            drawn = low + np.floor(uniforms[in_bin] * np.maximum(steps, 1))
-            values[in_bin] = np.round(drawn / grid, marginal.decimals)
+            first, end = np.rint(low * grid), np.rint(high * grid)
+            steps = end - first + (which == len(edges) - 2)
+            drawn = first + np.floor(uniforms[in_bin] * np.maximum(steps, 1))
+            values[in_bin] = (drawn / grid).clip(low, high)
     return values
 
 
@@ -106,16 +158,21 @@ def mean(marginal: Numeric) -> float:
     return float(outcomes @ np.asarray(marginal.weights))
 
 
-def decimals_of(values: np.ndarray, type_: pa.DataType) -> int | None:
-    """Return how many digits after the point the numbers keep: by type for whole numbers, by looking for the others."""
+def decimals_of(values: np.ndarray, type_: pa.DataType, *, k: int) -> int | None:
+    """Return how many digits after the point the numbers keep: by type for whole numbers, by looking for the others.
+
+    Digits that fewer than ``k`` rows have do not count. None when the numbers have more than six.
+    """
     if pa.types.is_integer(type_):
         return 0
-    most = min(type_.scale, _MOST_DECIMALS) if pa.types.is_decimal(type_) else _MOST_DECIMALS
-    seen = values[:50_000]
-    for digits in range(max(most, 0) + 1):
-        if np.allclose(np.round(seen, digits), seen, rtol=1e-12, atol=1e-9 * 10.0**-digits):
+    seen = values[:: max(1, len(values) // 50_000)]
+    seen = seen[np.abs(seen) < _EXACT]
+    most = min(max(type_.scale, 0), _MOST_DECIMALS) if pa.types.is_decimal(type_) else _MOST_DECIMALS
+    for digits in range(most + 1):
+        unlike = np.abs(np.round(seen, digits) - seen) > 1e-9 * 10.0**-digits + 1e-14 * np.abs(seen)
+        if np.count_nonzero(unlike) < k:
             return digits
-    return most if pa.types.is_decimal(type_) else None
+    return None
 
 
 def to_numpy(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -127,30 +184,65 @@ def to_numpy(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def to_arrow(values: np.ndarray, there: np.ndarray, type_: pa.DataType) -> pa.Array:
-    """Spell float64 values in an Arrow type, NULL where not ``there``; what the type cannot hold is clipped to its range."""
-    nulls = ~there
+    """Spell float64 values in an Arrow type of numbers, NULL where not ``there`` or NaN; what the type cannot hold is clipped to its range."""
+    there = there & ~np.isnan(values)
+    values, nulls = np.where(there, values, 0.0), ~there
     if pa.types.is_integer(type_):
-        limits = np.iinfo(type_.to_pandas_dtype())
-        # float64 cannot hold the 64-bit maximum: stay below it
-        whole = np.clip(np.rint(values), float(limits.min), np.nextafter(float(limits.max), 0))
-        return pa.array(whole.astype(limits.dtype), type_, mask=nulls)
+        return pa.array(_integers(values, np.dtype(str(type_))), type_, mask=nulls)
     if pa.types.is_decimal(type_):
-        most = 10.0 ** (type_.precision - type_.scale)
-        clipped = np.clip(values, -np.nextafter(most, 0), np.nextafter(most, 0))
-        digits = min(type_.precision, 38)
-        if digits <= 15:
-            scaled = np.rint(clipped * 10.0**type_.scale).clip(-(10.0**digits) + 1, 10.0**digits - 1)
-            return _rescale(scaled.astype(np.int64), nulls, type_)
-        return pc.cast(pa.array(clipped, pa.float64(), mask=nulls), type_, safe=False)
+        return _decimals(values, nulls, type_)
     if pa.types.is_boolean(type_):
         return pa.array(values >= 0.5, type_, mask=nulls)
+    if pa.types.is_floating(type_):
+        limits = np.finfo(f"f{type_.bit_width // 8}")
+        return pa.array(values.clip(limits.min, limits.max).astype(limits.dtype), type_, mask=nulls)
     return pc.cast(pa.array(values, pa.float64(), mask=nulls), type_, safe=False)
 
 
-def _rescale(scaled: np.ndarray, nulls: np.ndarray, type_: pa.Decimal128Type) -> pa.Array:
-    """Read int64 numbers as the unscaled digits of decimals: little-endian 128-bit words, sign extended."""
-    words = np.empty((len(scaled), 2), dtype=np.int64)
-    words[:, 0] = scaled
-    words[:, 1] = scaled >> 63
+def _integers(values: np.ndarray, dtype: np.dtype[np.integer]) -> np.ndarray:
+    limits = np.iinfo(dtype)
+    whole = np.rint(values)
+    # float64 rounds the greatest 64-bit number up to one that is too great
+    most = float(limits.max)
+    found = whole.clip(float(limits.min), np.nextafter(most, 0)).astype(dtype)
+    found[whole >= most] = limits.max
+    return found
+
+
+def _decimals(values: np.ndarray, nulls: np.ndarray, type_: pa.DataType) -> pa.Array:
+    """Spell numbers as decimals: all digits where a float has them exactly, else the 15 that it has for certain, then zeros."""
+    scale, precision = type_.scale, min(type_.precision, 38)
+    size = np.abs(values).clip(0, 10.0 ** (precision - scale))
+    direct = size < _EXACT / 10.0**scale
+    whole = ~direct & (scale >= 0) & (size < 2.0**63) & (size == np.rint(size))
+    magnitude = np.floor(np.log10(np.where(direct, 1.0, size))).astype(np.int64)
+    digits = np.where(direct, scale, np.where(whole, 0, 14 - magnitude))
+    kept = np.rint(size * 10.0 ** digits.clip(0) / 10.0 ** (-digits).clip(0))
+    zeros = scale - digits
+    beyond = kept >= 10.0 ** (precision - zeros).astype(float)
+    words = _times_power(np.where(beyond, 0, kept).astype(np.uint64), np.where(beyond, 0, zeros))
+    nines = 10**precision - 1
+    words[beyond] = nines & (2**64 - 1), nines >> 64
+    below = values < 0
+    low = ~words[below, 0] + np.uint64(1)
+    words[below, 1] = ~words[below, 1] + (low == 0)
+    words[below, 0] = low
     bitmap = pa.array(~nulls).buffers()[1] if nulls.any() else None
-    return pa.Array.from_buffers(type_, len(scaled), [bitmap, pa.py_buffer(words)])
+    inner = pa.decimal128(precision, scale)
+    found = pa.Array.from_buffers(inner, len(values), [bitmap, pa.py_buffer(words)])
+    return found if inner == type_ else found.cast(type_)
+
+
+def _times_power(numbers: np.ndarray, power: np.ndarray) -> np.ndarray:
+    """Multiply 64-bit numbers by powers of ten; returns little-endian 128-bit words, shape (rows, 2)."""
+    half, low = np.uint64(32), np.uint64(2**32 - 1)
+    parts = [numbers & low, numbers >> half, np.zeros_like(numbers), np.zeros_like(numbers)]
+    left = power.clip(0)
+    while left.any():
+        factor = (10 ** left.clip(0, 9)).astype(np.uint64)
+        left = (left - 9).clip(0)
+        carry = np.zeros_like(numbers)
+        for place, part in enumerate(parts):
+            product = part * factor + carry
+            parts[place], carry = product & low, product >> half
+    return np.stack([parts[0] | parts[1] << half, parts[2] | parts[3] << half], axis=1)

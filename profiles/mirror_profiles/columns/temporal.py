@@ -1,4 +1,4 @@
-"""Dates, times and timestamps: whole ticks of a day, a second or a microsecond, modelled as numbers."""
+"""Dates, times, timestamps and durations: whole ticks, from a day down to a microsecond, modelled as numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 
 def microseconds(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return int64 microseconds (since 1970-01-01, or midnight for times) and a mask of those that are not NULL."""
+    """Return int64 microseconds (since 1970-01-01, or midnight for times; of durations as they are) and a mask of those that are not NULL."""
     there = pc.is_valid(values).to_numpy(zero_copy_only=False)
     if pa.types.is_date32(values.type):
         days = pc.cast(values, pa.int32()).fill_null(0).to_numpy(zero_copy_only=False)
@@ -23,10 +23,10 @@ def microseconds(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return plain.to_numpy(zero_copy_only=False), there
 
 
-def tick_of(micros: np.ndarray) -> int:
-    """Return the coarsest tick that all times are whole multiples of."""
-    for tick in (Tick.DAY, Tick.SECOND):
-        if not np.any(micros % tick):
+def tick_of(micros: np.ndarray, *, k: int) -> int:
+    """Return the coarsest tick that all times but fewer than ``k`` are whole multiples of."""
+    for tick in (Tick.DAY, Tick.HOUR, Tick.MINUTE, Tick.SECOND, Tick.MILLISECOND):
+        if np.count_nonzero(micros % tick) < k:
             return tick
     return Tick.MICROSECOND
 
@@ -35,7 +35,7 @@ def fit(micros: np.ndarray, *, k: int) -> Temporal | None:
     """Learn a marginal from microseconds, shape (rows,); None when fewer than ``k`` rows stand behind it."""
     if len(micros) < k:
         return None
-    tick = tick_of(micros)
+    tick = tick_of(micros, k=k)
     ticks = numeric.fit((micros // tick).astype(float), k=k, decimals=0)
     return None if ticks is None else Temporal(ticks, tick)
 
@@ -53,6 +53,8 @@ def decode(marginal: Temporal, codes: np.ndarray, uniforms: np.ndarray) -> np.nd
 def to_arrow(micros: np.ndarray, there: np.ndarray, type_: pa.DataType) -> pa.Array:
     """Spell microseconds in an Arrow type, NULL where not ``there``; clipped to the years 1 to 9999, times to one day."""
     nulls = ~there
+    if pa.types.is_duration(type_):
+        return pa.array(micros, pa.int64(), mask=nulls).cast(type_)
     if pa.types.is_time(type_):
         return pa.array(np.clip(micros, 0, Tick.DAY - 1), pa.int64(), mask=nulls).cast(type_)
     micros = np.clip(micros, _FIRST, _LAST)

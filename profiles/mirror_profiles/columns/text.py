@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Alphabet = Literal["lower", "upper", "alnum", "digit", "text"]
 _LONGEST_MASK = 64
 _UUID = "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh"
+_UUIDS = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 
 def fit_identifier(values: pa.Array, *, k: int) -> Identifier:
@@ -23,43 +24,49 @@ def fit_identifier(values: pa.Array, *, k: int) -> Identifier:
 
     Letters and digits become classes; a character that is neither stands for itself only under that same threshold.
     """
-    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+    if not _is_text(values.type):
         return Identifier(None)
     text = pc.drop_null(values)
     if len(text) < k:
         return Identifier(None)
-    short = pc.filter(text, pc.less_equal(pc.utf8_length(text), _LONGEST_MASK))
-    if (
-        len(short) >= k
-        and pc.all(pc.match_substring_regex(short, r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")).as_py()
-    ):
+    uuids = pc.sum(pc.match_substring_regex(text, _UUIDS)).as_py()
+    if uuids >= k > len(text) - uuids:
         return Identifier(_UUID)
+    short = pc.filter(text, pc.less_equal(pc.utf8_length(text), _LONGEST_MASK))
     masks = short
     for pattern, sign in ((r"\p{Lu}", "A"), (r"\p{Ll}", "a"), (r"\p{Nd}", "9"), (r"[^Aa9 !-/:-@\[-`{-~]", "a")):
         masks = pc.replace_substring_regex(masks, pattern, sign)
     counts = masks.value_counts()
-    if not len(counts):
-        return Identifier(None)
-    best = counts[int(pc.index(counts.field("counts"), pc.max(counts.field("counts"))).as_py())]
-    return Identifier(best["values"].as_py() if best["counts"].as_py() >= k else None)
+    common = counts.filter(pc.greater_equal(counts.field("counts"), k)).to_pylist()
+    # by spelling where counts are equal: ties must not show the order of the source's rows
+    return Identifier(min(((-mask["counts"], mask["values"]) for mask in common), default=(0, None))[1])
 
 
 def lengths_of(values: pa.Array) -> np.ndarray:
     """Return the length of each value that is not NULL: characters of text, bytes of binary."""
     there = pc.drop_null(values)
-    binary = pa.types.is_binary(there.type) or pa.types.is_large_binary(there.type)
-    lengths = pc.binary_length(there) if binary else pc.utf8_length(there)
+    lengths = pc.binary_length(there) if _is_binary(there.type) else pc.utf8_length(there)
     return lengths.to_numpy(zero_copy_only=False).astype(float)
 
 
 def fit_opaque(values: pa.Array, *, k: int) -> Opaque:
-    """Learn lengths and the class of characters of text or bytes that nobody recognised."""
+    """Learn lengths and the class of characters of text or bytes that nobody recognised; nothing of other types."""
+    if not _is_text(values.type) and not _is_binary(values.type):
+        return Opaque(None, "text")
     lengths = numeric.fit(lengths_of(values), k=k, decimals=0)
     return Opaque(lengths, _alphabet(values))
 
 
+def _is_text(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
+
+
+def _is_binary(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_))
+
+
 def _alphabet(values: pa.Array) -> Alphabet:
-    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+    if not _is_text(values.type):
         return "text"
     text = pc.drop_null(values)[:20_000]
     if not len(text):

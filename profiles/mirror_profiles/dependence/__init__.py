@@ -18,8 +18,12 @@ _TARGET_GROUPS = 24
 _MOST_EXPLAINERS = 3
 _MOST_CELLS = 4096
 _ROWS_PER_CELL = 3
+_MOST_SEARCHED = 50_000
+"""Rows among which explainers are looked for, always the same random ones; the table counts all of them."""
 _LEAST_GAIN = 0.002
 """Nats of mutual information below which an explainer is not worth its table, however sure it is."""
+_SIGMAS = 3.5
+"""How unlikely chance must be: a tail of 1/4000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +48,21 @@ def fit(codes: np.ndarray, order: np.ndarray, candidates: Sequence[Candidate], *
     size = len(order) + 1
     if rows < 5 * k or len(np.unique(codes)) < 2:
         return None
-    target, targets = _narrow(codes, order, _TARGET_GROUPS)
+    some = np.random.default_rng(0).choice(rows, min(rows, _MOST_SEARCHED), replace=False, shuffle=False)
+    grouped = [(candidate, _groups(candidate.codes, candidate.order, _MOST_GROUPS, k=k)) for candidate in candidates]
+    left = [(candidate, groups, groups[candidate.codes[some]]) for candidate, groups in grouped if groups.max()]
+    target = _groups(codes, order, _TARGET_GROUPS, k=k)[codes[some]]
     chosen: list[tuple[Explainer, np.ndarray]] = []
-    cell, cells = np.zeros(rows, dtype=np.int64), 1
-    narrowed = [(c, *_narrow(c.codes, c.order, _MOST_GROUPS)) for c in candidates]
-    narrowed = [entry for entry in narrowed if entry[2] > 1]
-    while len(chosen) < _MOST_EXPLAINERS and narrowed:
-        gains = [_gain(target, targets, cell, cells, groups, count) for _, groups, count in narrowed]
-        best = int(np.argmax(gains))
-        candidate, groups, count = narrowed.pop(best)
-        if gains[best] < _LEAST_GAIN or cells * count > _MOST_CELLS or rows < _ROWS_PER_CELL * k * cells:
+    cell, cells = np.zeros(len(target), dtype=np.int64), 1
+    while len(chosen) < _MOST_EXPLAINERS and rows >= _ROWS_PER_CELL * k * cells:
+        left = [entry for entry in left if cells * (entry[1].max() + 1) <= _MOST_CELLS]
+        gains = [_gain(target, cell, seen) for _, _, seen in left]
+        if not gains or max(gains) < _LEAST_GAIN:
             break
-        explainer = Explainer(candidate.column, candidate.foreign_key, _groups_of(candidate))
-        chosen.append((explainer, groups))
-        cell, cells = cell * count + groups, cells * count
+        candidate, groups, seen = left.pop(int(np.argmax(gains)))
+        explainer = Explainer(candidate.column, candidate.foreign_key, tuple(groups.tolist()))
+        chosen.append((explainer, groups[candidate.codes]))
+        cell, cells = cell * explainer.size + seen, cells * explainer.size
     if not chosen:
         return None
     return Dependence(tuple(explainer for explainer, _ in chosen), _table(codes, size, order, chosen, k=k))
@@ -67,7 +72,8 @@ def _table(
     codes: np.ndarray, size: int, order: np.ndarray, chosen: Sequence[tuple[Explainer, np.ndarray]], *, k: int
 ) -> Table:
     """Shares per cell; what a cell may not say itself it takes from the cell of one explainer fewer."""
-    coarse = _groups(codes, order, 8)
+    # NULL is pooled with nothing: what is rare among the values must not become NULL
+    coarse = np.append(0, _groups(codes[codes > 0], order, 8, k=k)[1:] + 1)
     base = released_shares(np.bincount(codes, minlength=size)[None, :], np.full((1, size), 1 / size), coarse, k=k)
     cell, cells = np.zeros(len(codes), dtype=np.int64), 1
     for explainer, groups in chosen:
@@ -77,17 +83,48 @@ def _table(
     return Table(base)
 
 
-def _gain(target: np.ndarray, targets: int, cell: np.ndarray, cells: int, groups: np.ndarray, count: int) -> float:
+def _gain(target: np.ndarray, cell: np.ndarray, groups: np.ndarray) -> float:
     """Mutual information (nats) that ``groups`` add about ``target`` within ``cell``, less its expected value; 0 when not significant."""
     rows = len(target)
-    joint = np.bincount((cell * count + groups) * targets + target, minlength=cells * count * targets)
-    cube = joint.reshape(cells, count, targets).astype(float)
+    shape = (int(cell.max()) + 1, int(groups.max()) + 1, int(target.max()) + 1)
+    joint = np.bincount((cell * shape[1] + groups) * shape[2] + target, minlength=shape[0] * shape[1] * shape[2])
+    cube = joint.reshape(shape).astype(float)
+    if not _significant(cube):
+        return 0.0
     with_group, with_target, alone = cube.sum(2), cube.sum(1), cube.sum((1, 2))
     information = (_entropy(with_group) + _entropy(with_target) - _entropy(cube) - _entropy(alone)) / rows
     freedom = ((with_group > 0).sum(1).clip(1) - 1) @ ((with_target > 0).sum(1).clip(1) - 1)
-    corrected = information - freedom / (2 * rows)
-    significant = 2 * rows * information > freedom + 4 * np.sqrt(2 * freedom)
-    return float(corrected) if significant else 0.0
+    return float(information - freedom / (2 * rows))
+
+
+def _significant(cube: np.ndarray) -> bool:
+    """Say whether groups and targets (axes 1 and 2) depend on each other within cells (axis 0), with a false alarm in a thousand or so.
+
+    Pearson's statistic is held against its moments when rows are dealt at random, which are exact however few rows an entry has
+    (Mielke and Berry 1985), with the tail of a gamma distribution (Wilson and Hilferty 1931).
+    """
+    cube = cube[cube.sum((1, 2)) > 3]
+    if not len(cube):
+        return False
+    with_group, with_target, n = cube.sum(2), cube.sum(1), cube.sum((1, 2))
+    expected = with_group[:, :, None] * with_target[:, None, :] / n[:, None, None]
+    pearson = np.divide((cube - expected) ** 2, expected, out=np.zeros_like(cube), where=expected > 0).sum()
+    one, even, uneven = _spread(with_group, n)
+    other, level, unlike = _spread(with_target, n)
+    mean = (n / (n - 1) * one * other).sum()
+    variance = (2 * n / (n - 3) * even * level + n**2 / (n - 1) * uneven * unlike).sum()
+    if mean <= 0 or variance <= 0:
+        return False
+    narrow = variance / (9 * mean**2)
+    return bool(pearson > mean * (1 - narrow + _SIGMAS * np.sqrt(narrow)) ** 3)
+
+
+def _spread(margin: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what one margin adds to the moments of Pearson's statistic: its degrees of freedom, and the two terms of the variance."""
+    there = (margin > 0).sum(1)
+    inverse = np.divide(1.0, margin, out=np.zeros_like(margin), where=margin > 0).sum(1)
+    uneven = (n * inverse - there**2) / (n - 2)
+    return there - 1, (there - 1) * (n - there) / (n - 1) - uneven, uneven
 
 
 def _entropy(counts: np.ndarray) -> float:
@@ -96,22 +133,13 @@ def _entropy(counts: np.ndarray) -> float:
     return float(-(positive * np.log(positive)).sum())
 
 
-def _groups_of(candidate: Candidate) -> tuple[int, ...]:
-    return tuple(_groups(candidate.codes, candidate.order, _MOST_GROUPS).tolist())
-
-
-def _narrow(codes: np.ndarray, order: np.ndarray, most: int) -> tuple[np.ndarray, int]:
-    groups = _groups(codes, order, most)
-    return groups[codes], int(groups.max()) + 1
-
-
-def _groups(codes: np.ndarray, order: np.ndarray, most: int) -> np.ndarray:
-    """Group of each code, shape (codes + 1,): NULL alone, then runs of neighbouring codes of about equal mass."""
+def _groups(codes: np.ndarray, order: np.ndarray, most: int, *, k: int) -> np.ndarray:
+    """Group of each code, shape (codes + 1,): NULL alone if ``k`` rows have it, then runs of neighbouring codes of about equal mass."""
     counts = np.bincount(codes, minlength=len(order) + 1).astype(float)
     groups = np.zeros(len(order) + 1, dtype=np.int64)
     if not len(order):
         return groups
-    first = 1 if counts[0] else 0
+    first = 1 if counts[0] >= k else 0
     if len(order) <= most:
         groups[order] = first + np.arange(len(order))
         return groups
@@ -130,7 +158,8 @@ def draw(table: Table, cells: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
     size = shares.shape[1]
     flat = (upper + np.arange(len(upper))[:, None]).ravel()
     places = np.searchsorted(flat, cells + uniforms, side="right") - cells * size
-    return np.clip(places, 0, size - 1).astype(np.int16)
+    # a uniform just below 1 may round into the next cell: it belongs to the last code that this one has
+    return np.minimum(places, (upper < 1).sum(1)[cells]).astype(np.int16)
 
 
 def cells_of(dependence: Dependence, codes: Sequence[np.ndarray]) -> np.ndarray:

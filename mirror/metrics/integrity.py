@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from mirror.metrics.placed import Placed, column_place, complete, place
 from mirror.metrics.ties import disagreements
 from mirror.report.model import Check
+from mirror_connectors.base import Engine
 from mirror_connectors.schema import Origin
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql import ColumnElement, FromClause
 
     from mirror.metrics.ties import Tie
-    from mirror_connectors.schema import Column, ForeignKey, Key, RelationName
+    from mirror_connectors.schema import Column, ForeignKey, Index, Key, RelationName
     from mirror_profiles.profile import FanOut
 
 _MOST_SUMS = 500
@@ -58,13 +60,46 @@ def unique(placed: Placed, key: Key, *, predicate: str | None) -> Check:
     return Check("unique", where if key.predicate is None else f"{where} where {key.predicate}", repeated)
 
 
-def unique_index(placed: Placed, name: str, parts: tuple[str, ...]) -> Check:
-    """Count the rows beyond the first of each value of a unique index; ``parts`` are target columns or SQL of it."""
-    rows = placed.rows("t")
-    columns = tuple(rows.c[part] if part in rows.c else _as_written(part) for part in parts)
-    return Check(
-        "unique", f"{placed.relation.name} index {name}", _repeated(placed, rows, columns, (complete(columns),))
-    )
+def unique_index(placed: Placed, index: Index) -> Check | None:
+    """Count the rows beyond the first of each value of a unique index over expressions, as the target has it.
+
+    None when the engine's own text of the index is not understood.
+    """
+    rows = _named(placed)
+    columns: tuple[ColumnElement[Any], ...] = tuple(rows.c[part] for part in index.columns)
+    conditions: list[ColumnElement[bool]] = []
+    if index.native is not None:
+        spelled = _read_index(index.native, placed.connector.engine)
+        if spelled is None:
+            return None
+        columns = tuple(_as_written(part) for part in spelled[0])
+        conditions = [_as_written(spelled[1])] if spelled[1] else []
+    repeated = _repeated(placed, rows, columns, (complete(columns), *conditions))
+    return Check("unique", f"{placed.relation.name} index {index.name}", repeated)
+
+
+def _read_index(text: str, engine: Engine) -> tuple[list[str], str | None] | None:
+    """Take the parts and the condition of an index out of its CREATE INDEX."""
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    dialect = "postgres" if engine is Engine.POSTGRESQL else "mysql" if engine is Engine.MARIADB else str(engine)
+    log = logging.getLogger("sqlglot")
+    heard, log.disabled = log.disabled, True  # it would tell the terminal that it does not understand; we tell the user
+    try:
+        tree = sqlglot.parse_one(text, read=dialect)
+    except SqlglotError:
+        return None
+    finally:
+        log.disabled = heard
+    found = tree.find(exp.IndexParameters)
+    parts = found.args.get("columns") if found else None
+    if found is None or not parts:
+        return None
+    where = found.args.get("where")
+    spelled = [(part.this if isinstance(part, exp.Ordered) else part).sql(dialect=dialect) for part in parts]
+    return spelled, where.this.sql(dialect=dialect) if where else None
 
 
 def _repeated(
@@ -109,10 +144,7 @@ def condition(placed: Placed, name: str, expression: str) -> Check:
     """Count the rows for which a CHECK is false; ``expression`` is the target's SQL. Unknown is right, as in SQL."""
     from sqlalchemy import func, select
 
-    from mirror_connectors.sql import table
-
-    # Unqualified column names in the expression need the relation under its own name.
-    rows = table(placed.target)
+    rows = _named(placed)
     broken = _as_written(f"NOT ({expression}\n)")
     return Check(
         "check",
@@ -159,6 +191,13 @@ def same(key: ForeignKey, pair: tuple[str, str], child: Placed, parent: Placed) 
     mine, theirs = pair
     where = f"{column_place(key.child, mine)} = {column_place(key.parent, theirs)} along {key}"
     return Check("same", where, disagreements(key, pair, child, parent))
+
+
+def _named(placed: Placed) -> FromClause:
+    """Return the target's relation under its own name, which unqualified columns in SQL of its schema may stand for."""
+    from mirror_connectors.sql import table
+
+    return table(placed.target)
 
 
 def _columns(rows: FromClause, names: tuple[str, ...]) -> tuple[ColumnElement[Any], ...]:

@@ -31,7 +31,7 @@ $(READY): requirements-dev.txt pyproject.toml
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@awk '/^[^ #]/ {uv = /^uv==/} uv' requirements-dev.txt > $(VENV)/uv.txt
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
@@ -58,7 +58,7 @@ smoke: $(READY) ## build, install and try what is shipped
 	$(BIN)/python -m build --no-isolation --outdir "$$work/dist" . > "$$work/build.log" || { cat "$$work/build.log" >&2; exit 1; }; \
 	ls "$$work/dist"; \
 	$(UV) venv --quiet --python $(BIN)/python "$$work/venv"; \
-	$(UV) pip install --quiet --python "$$work/venv/bin/python" --require-hashes -r requirements.txt; \
+	$(UV) pip install --quiet --compile-bytecode --python "$$work/venv/bin/python" --require-hashes -r requirements.txt; \
 	$(UV) pip install --quiet --python "$$work/venv/bin/python" --no-deps "$$work"/dist/*.whl; \
 	$(UV) pip check --python "$$work/venv/bin/python"; \
 	mkdir "$$work/empty"; cd "$$work/empty"; \

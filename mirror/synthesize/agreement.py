@@ -15,7 +15,19 @@ import pyarrow.compute as pc
 from mirror.synthesize import ascii as spelling
 from mirror.synthesize.letters import Pattern, Seeds, Words, below, join, noise, repeat, scatter, share, take
 from mirror.synthesize.lexicon import DEFAULT, Phrase, Rule, faker, labels_of, pattern_of, phrase, rule
-from mirror.synthesize.local import FAMILY, GIVEN, HEADS, countries, heads_of, letters_of, listed, people, places, texts
+from mirror.synthesize.local import (
+    FAMILY,
+    GIVEN,
+    HEADS,
+    apart,
+    countries,
+    heads_of,
+    letters_of,
+    listed,
+    people,
+    places,
+    texts,
+)
 from mirror_profiles.semantics import Meaning
 
 if TYPE_CHECKING:
@@ -127,7 +139,17 @@ class Rows:
         """Return the first and the last word of a known full name, as given and family name; None if none is known."""
         if Meaning.FULL_NAME not in self.known:
             return None
-        words = pc.utf8_split_whitespace(self.known[Meaning.FULL_NAME].fill_null(""))
+        drawn = [
+            take(self._people.given.values, self._given_index),
+            take(self._people.family.values, self._family_index),
+        ]
+        if self._people.family_first:
+            drawn.reverse()
+        known = self.known[Meaning.FULL_NAME]
+        there = pc.match_substring_regex(known, r"\S").fill_null(False)
+        words = pc.utf8_split_whitespace(
+            pc.utf8_trim_whitespace(pc.if_else(there, known, join(drawn[0], " ", drawn[1])))
+        )
         offsets = words.offsets.to_numpy()
         first, last = take(words.values, offsets[:-1]), take(words.values, offsets[1:] - 1)
         return (last, first) if self._people.family_first else (first, last)
@@ -305,13 +327,13 @@ class Rows:
             case Meaning.CITY:
                 return self._places.cities
             case Meaning.STATE:
-                return pc.unique(self._places.states)
+                return apart(self._places.states)
             case Meaning.STATE_CODE:
                 return _with_unused(self._places.codes)
             case Meaning.JOB:
-                return listed(jobs(self.locale), 2_000)
+                return _titles(self.locale)
             case Meaning.HONORIFIC:
-                return pc.unique(pa.concat_arrays([words.values for words in self._people.honorific]))
+                return apart(pa.concat_arrays([words.values for words in self._people.honorific]))
             case _:
                 return pa.array(_SEXES.get(self.locale[:2], ("Female", "Male")), pa.string())
 
@@ -417,6 +439,11 @@ def jobs(locale: str) -> Rule:
     if not found.values.equals(getattr(rule(DEFAULT, "job"), "values", None)):
         return found
     return Words.of([_in_order(title) for title in found.values.to_pylist()])
+
+
+@cache
+def _titles(locale: str) -> pa.Array:
+    return listed(jobs(locale), 2_000)
 
 
 def _in_order(title: str) -> str:

@@ -124,6 +124,12 @@ def spell(text: str) -> str:
     return "".join(parts)
 
 
+def folded(text: str) -> str:
+    """Return what a comparison that forgives case, accents and blanks at the end sees of a text."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).rstrip()
+
+
 _OUTSIDE = re.compile("[^a-z]+")
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mirror.synthesize import ascii as spelling
 from mirror.synthesize.letters import Pattern, Seeds, Tape, Words, below, noise, strings, take
@@ -100,11 +99,19 @@ def _list(locale: str, token: str) -> Words:
 
 
 def listed(made: Rule, most: int) -> pa.Array:
-    """Return distinct strings that a rule makes, always the same ones, tried ``most`` times."""
+    """Return the distinct strings that a rule makes in so many tries, always the same ones."""
     if isinstance(made, Words):
-        return pc.unique(made.values)
+        return apart(made.values)
     seeds = noise(np.arange(most, dtype=np.uint64) + _LIST_SEED, "list")
-    return pc.unique(made.fill(seeds, "list"))
+    return apart(made.fill(seeds, "list"))
+
+
+def apart(values: pa.Array) -> pa.Array:
+    """Return values without those that differ from an earlier one in case or accents only, as databases compare."""
+    seen: dict[str, str] = {}
+    for value in values.to_pylist():
+        seen.setdefault(spelling.folded(value), value)
+    return pa.array(list(seen.values()), pa.string())
 
 
 def _spelled(provider: Any) -> dict[str, str]:  # noqa: ANN401 (a provider of Faker)
@@ -337,5 +344,5 @@ def texts(locale: str) -> Texts:
 def _tape(words: list[str], gap: str, opening: npt.NDArray[np.bool_] | None = None) -> Tape:
     lengths = np.array([len(word) for word in words]) + len(gap)
     starts = np.cumsum(lengths) - lengths
-    ends = starts + lengths - len(gap)
+    ends = starts + np.array([len(word.rstrip()) for word in words])
     return Tape.of(gap.join(words), starts=starts if opening is None else starts[opening], ends=ends)

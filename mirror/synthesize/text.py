@@ -297,11 +297,13 @@ def _mail(rows: Rows, most: int | None, ordinals: npt.NDArray[np.int64] | None) 
     if most is None:
         return join(_account(rows, None, ordinals), "@", domain)
     decimal = most >= _ROOMY
-    least = np.full(len(rows), 1) if ordinals is None else characters(suffixes(ordinals, decimal=decimal))
-    for short in _SHORT_DOMAINS:
-        # a few letters of the name should stand before the sign
-        domain = _shorter(domain, short, np.maximum(most - 1 - least - 6, len(short)))
-    domain = _shorter(domain, _SHORT_DOMAINS[-1], most - 1 - least)
+    tail = np.full(len(rows), 1) if ordinals is None else characters(suffixes(ordinals, decimal=decimal))
+    left = most - 1 - tail
+    # an ordinary domain makes room for the whole family name, shorter ones for some letters, the last for the suffix
+    domain = _shorter(domain, _SHORT_DOMAINS[0], left - characters(rows.account_family))
+    for short in _SHORT_DOMAINS[1:3]:
+        domain = _shorter(domain, short, np.maximum(left - 6, len(short)))
+    domain = _shorter(domain, _SHORT_DOMAINS[3], left)
     return join(_account(rows, most - 1 - characters(domain), ordinals, decimal=decimal), "@", domain)
 
 
@@ -497,7 +499,7 @@ def opaque(
     Words (``"text"``) come in whole, and so end up to a few characters short of their length, never beyond it.
 
     >>> opaque(np.array([3, 0, 5]), random=np.random.default_rng(1), alphabet="digit").to_pylist()
-    ['479', '', '25901']
+    ['847', '', '56759']
     """
     size = np.maximum(np.asarray(lengths, np.int64), 0)
     if alphabet == "text":

@@ -102,7 +102,9 @@ def _round(edges: np.ndarray, near: np.ndarray, decimals: int | None) -> np.ndar
         digits = np.minimum(digits, decimals)
     up, down = 10.0 ** digits.clip(0), 10.0 ** (-digits).clip(0)
     # what has no digits beyond those wanted stays as it is; its product might not be finite
-    done = (near == 0) if decimals is None else np.abs(edges) >= _EXACT / up * down
+    done = np.abs(edges) / down >= _EXACT / up
+    if decimals is None:
+        done |= near == 0
     scaled = np.where(done, 0.0, edges) * up / down
     whole = np.rint(scaled)
     if len(edges) > 1:
@@ -168,8 +170,10 @@ def decimals_of(values: np.ndarray, type_: pa.DataType, *, k: int) -> int | None
     seen = values[:: max(1, len(values) // 50_000)]
     seen = seen[np.abs(seen) < _EXACT]
     most = min(max(type_.scale, 0), _MOST_DECIMALS) if pa.types.is_decimal(type_) else _MOST_DECIMALS
+    # sums and products of floats are off by some last bits: their own, or those of what they were made from
+    noise = 1e-14 * np.abs(seen) + 1e-12 * np.median(np.abs(seen[seen != 0])) if seen.any() else np.zeros(len(seen))
     for digits in range(most + 1):
-        unlike = np.abs(np.round(seen, digits) - seen) > 1e-9 * 10.0**-digits + 1e-14 * np.abs(seen)
+        unlike = np.abs(np.round(seen, digits) - seen) > noise
         if np.count_nonzero(unlike) < k:
             return digits
     return None
@@ -210,14 +214,16 @@ def _integers(values: np.ndarray, dtype: np.dtype[np.integer]) -> np.ndarray:
 
 
 def _decimals(values: np.ndarray, nulls: np.ndarray, type_: pa.DataType) -> pa.Array:
-    """Spell numbers as decimals: all digits where a float has them exactly, else the 15 that it has for certain, then zeros."""
+    """Spell numbers as decimals: with 15 digits if these tell the float, whole numbers with all digits, others with 15 and zeros."""
     scale, precision = type_.scale, min(type_.precision, 38)
     size = np.abs(values).clip(0, 10.0 ** (precision - scale))
     direct = size < _EXACT / 10.0**scale
-    whole = ~direct & (scale >= 0) & (size < 2.0**63) & (size == np.rint(size))
-    magnitude = np.floor(np.log10(np.where(direct, 1.0, size))).astype(np.int64)
-    digits = np.where(direct, scale, np.where(whole, 0, 14 - magnitude))
-    kept = np.rint(size * 10.0 ** digits.clip(0) / 10.0 ** (-digits).clip(0))
+    certain = 14 - np.floor(np.log10(np.where(direct, 1.0, size))).astype(np.int64)
+    short = np.rint(size * 10.0 ** certain.clip(0) / 10.0 ** (-certain).clip(0))
+    told = short * 10.0 ** (-certain).clip(0) / 10.0 ** certain.clip(0) == size
+    whole = ~direct & ~told & (scale >= 0) & (size < 2.0**63) & (size == np.rint(size))
+    digits = np.where(direct, scale, np.where(whole, 0, certain))
+    kept = np.where(direct, np.rint(size * 10.0 ** max(scale, 0) / 10.0 ** max(-scale, 0)), np.where(whole, size, short))
     zeros = scale - digits
     beyond = kept >= 10.0 ** (precision - zeros).astype(float)
     words = _times_power(np.where(beyond, 0, kept).astype(np.uint64), np.where(beyond, 0, zeros))

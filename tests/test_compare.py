@@ -92,10 +92,7 @@ class World:
 
     def plan(self, *, promised: bool) -> Plan:
         relations = [relation if promised else bare(relation) for relation in self.relations]
-        steps = tuple(
-            RelationPlan(r, self.rows[r.name].num_rows, keys=(), columns=(), copy=None)
-            for r in relations
-        )
+        steps = tuple(RelationPlan(r, self.rows[r.name].num_rows, keys=(), columns=(), copy=None) for r in relations)
         return Plan(0, steps, Schema(tuple(relations), tuple(self.keys) if promised else ()))
 
     def profile(self, origins: Mapping[str, Engine]) -> Profile:

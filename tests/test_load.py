@@ -49,10 +49,7 @@ class Rows:
 
 
 def planned(relations: Sequence[tuple[Relation, int]], keys: Sequence[ForeignKey] = ()) -> Plan:
-    steps = tuple(
-        RelationPlan(relation, rows, keys=(), columns=(), copy=None, most_per_owner=None)
-        for relation, rows in relations
-    )
+    steps = tuple(RelationPlan(relation, rows, keys=(), columns=(), copy=None) for relation, rows in relations)
     return Plan(0, steps, Schema(tuple(relation for relation, _ in relations), tuple(keys)))
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from mirror.generators import Choice, Constant, Drawn, FromLists, Generator, Mask, Null, Scrambled
+from mirror.checks import Domain
+from mirror.generators import Choice, Constant, Drawn, FromLists, Generator, Mask, Null, Numbering, Scrambled
 from mirror_connectors.schema import Column, Finding
 from mirror_profiles.columns.kinds import (
     Boolean,
@@ -65,9 +66,17 @@ class Default:
     profile: ColumnProfile
 
 
-def default_generator(column: Column, profile: ColumnProfile, where: str, findings: list[Finding]) -> Default:
-    """Choose a generator by the column's marginal; what nothing was learned of gets a public default, and a finding."""
+def default_generator(
+    column: Column, profile: ColumnProfile, where: str, findings: list[Finding], domain: Domain | None = None
+) -> Default:
+    """Choose a generator by the column's marginal; what nothing was learned of gets a public default, and a finding.
+
+    ``domain`` is what CHECKs allow in the column.
+    """
     marginal = profile.marginal
+    if domain is not None and domain.values is not None and not _inside(marginal, domain.values):
+        nothing = isinstance(marginal, Empty) and column.nullable and not marginal.withheld
+        return Default(Null() if nothing else Choice(domain.values), "values of a check", profile)
     if isinstance(marginal, Opaque | Text | Empty | Identifier) and not _is_uuid(marginal, column):
         grammar = _grammar(column)
         if grammar is not None:
@@ -83,12 +92,28 @@ def default_generator(column: Column, profile: ColumnProfile, where: str, findin
             generator = FromLists(marginal.meaning, marginal.locale, marginal.lengths)
             return Default(generator, f"meaning {marginal.meaning}: {marginal.reason}", profile)
         case Identifier():
+            if not pa.types.is_string(column.type) and not pa.types.is_binary(column.type):
+                return Default(_counting(column), "numbering", profile)
             mask = marginal.mask or "h" * min(column.length or 16, 16)
             return Default(Mask(mask), "shape of an identifier", profile)
         case Opaque():
             return Default(Scrambled(marginal.lengths, marginal.alphabet), "length and character class", profile)
         case Empty():
-            return _unknown(column, profile, marginal, where, findings)
+            return _unknown(column, profile, marginal, where, findings, domain)
+
+
+def _inside(marginal: Marginal, values: tuple[str, ...]) -> bool:
+    """Say whether what is drawn from a marginal is among some values, or a number that can be moved to the nearest of them."""
+    if isinstance(marginal, Categorical):
+        return set(map(str, marginal.values)) <= set(values)
+    return isinstance(marginal, Numeric)
+
+
+def _counting(column: Column) -> Generator:
+    if pa.types.is_boolean(column.type):
+        return Choice(("false", "true"))
+    day = pa.types.is_date32(column.type) or pa.types.is_timestamp(column.type)
+    return Numbering(10_957, Tick.DAY) if day else Numbering()
 
 
 def _explained_by(profile: ColumnProfile) -> str:
@@ -119,12 +144,14 @@ def _grammar(column: Column) -> Generator | None:
     return None
 
 
-def _unknown(column: Column, profile: ColumnProfile, marginal: Empty, where: str, findings: list[Finding]) -> Default:
+def _unknown(
+    column: Column, profile: ColumnProfile, marginal: Empty, where: str, findings: list[Finding], domain: Domain | None
+) -> Default:
     if column.nullable and not marginal.withheld:
         return Default(Null(), "NULL in every row of the source", profile)
     if marginal.withheld:
         findings.append(Finding(where, "too few rows to learn from; values are public defaults"))
-    public = _public(column)
+    public = _public(column, domain or Domain())
     if public is None:
         return Default(Scrambled(None, "text"), "public default", profile)
     return Default(
@@ -132,13 +159,18 @@ def _unknown(column: Column, profile: ColumnProfile, marginal: Empty, where: str
     )
 
 
-def _public(column: Column) -> Marginal | None:
+def _public(column: Column, domain: Domain) -> Marginal | None:
     type_ = column.type
     if pa.types.is_boolean(type_):
         return Boolean(0.5)
     if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
         most = 10.0 ** (type_.precision - type_.scale) - 1 if pa.types.is_decimal(type_) else 100.0
-        return replace(_PUBLIC_NUMBERS, edges=(0.0, min(most, 100.0)))
+        low, high = 0.0, min(most, 100.0)
+        if domain.low is not None and domain.low > low:
+            low, high = domain.low, max(domain.low, domain.low + high)
+        if domain.high is not None and domain.high < high:
+            low, high = min(low, domain.high), domain.high
+        return replace(_PUBLIC_NUMBERS, edges=(low, high))
     if pa.types.is_date32(type_) or pa.types.is_timestamp(type_):
         return _PUBLIC_DAYS
     if pa.types.is_time(type_):

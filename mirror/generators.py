@@ -18,14 +18,16 @@ class Finds(StrEnum):
     """The parent in whose life the row happens; the fan-out is drawn on the parent's side."""
     DEALT = "dealt"
     """Fan-outs drawn on the parent's side are laid out as stubs and dealt to the children by a permutation."""
-    DISTINCT = "distinct within owner"
-    """Dealt so that no two rows of one owner find the same parent."""
+    DISTINCT = "distinct beside another key"
+    """Drawn so that no two rows that find the same parent by another key, the owner's or a reference, find the same one by this."""
     INJECTED = "one to one"
     """Every row finds another parent."""
     TREE = "tree"
     """A parent in the same relation, one level up, as deep as the source's trees."""
-    SIBLING = "earlier sibling"
-    """A parent in the same relation among the rows of the same owner that stand before."""
+    SIBLING = "earlier row"
+    """A parent in the same relation among the rows that stand before, and that agree on the columns given by other keys."""
+    CHAIN = "row before"
+    """The row right before, in the same relation and of the same owner: no two rows find the same one."""
     WITHIN = "within shared columns"
     """Any parent that agrees on the columns that an earlier key has given."""
     COPIED = "copied"
@@ -41,6 +43,8 @@ class Numbering:
     start: int = 1
     tick: int = 1
     """Microseconds between values of a temporal column; 1 for numbers."""
+    digits: int = 0
+    """Digits after the point that the numbering runs over: with 2, the values are start, start + 0.01, …"""
     kind: Literal["numbering"] = "numbering"
 
 
@@ -49,6 +53,8 @@ class Mask:
     """Text under a mask (see `Identifier`), a keyed bijection of the row's place: distinct in every row."""
 
     mask: str
+    within: str | None = None
+    """A foreign key: then it is the row's place among those that find the same parent by it, and distinct among them."""
     kind: Literal["mask"] = "mask"
 
 
@@ -58,20 +64,26 @@ class Choice:
 
     values: tuple[str, ...]
     unique: bool = False
+    within: str | None = None
+    """A foreign key: ``unique`` is meant among the rows that find the same parent by it."""
     kind: Literal["choice"] = "choice"
 
 
 @dataclass(frozen=True, slots=True)
 class Sibling:
-    """The row's place among the rows of its owner, counted from ``start``: distinct within the owner."""
+    """The row's place among those that find the same parent by a foreign key, counted from ``start``: distinct among them."""
 
-    start: int = 1
+    start: int
+    foreign_key: str
     kind: Literal["sibling"] = "sibling"
 
 
 @dataclass(frozen=True, slots=True)
 class DistinctWithinOwner:
     """Drawn from the marginal, then moved apart so that no two rows of one owner are equal; times rise with the row's place."""
+
+    highest: float | None = None
+    """Numbers are not moved above this."""
 
     kind: Literal["distinct within owner"] = "distinct within owner"
 
@@ -110,7 +122,6 @@ class Scrambled:
 
     lengths: Numeric | None
     alphabet: Literal["lower", "upper", "alnum", "digit", "text"]
-    unique: bool = False
     kind: Literal["scrambled"] = "scrambled"
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from mirror.checks import Domain
 from mirror.generators import (
     Choice,
     DistinctWithinOwner,
@@ -15,58 +17,104 @@ from mirror.generators import (
     Generator,
     Mask,
     Numbering,
-    Scrambled,
     Sibling,
 )
 from mirror_connectors.errors import PlanError
 from mirror_connectors.schema import Column, Finding, Key, Relation
 from mirror_profiles import columns
-from mirror_profiles.columns.kinds import Boolean, Categorical, Identifier, Numeric, Temporal, Text
+from mirror_profiles.columns.kinds import Boolean, Categorical, Identifier, Numeric, Temporal, Text, Tick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mirror_profiles.profile import ColumnProfile, RelationProfile
 
-_MANY = 1 << 62
+MANY = 1 << 62
+"""As many as anybody can want."""
+_WHOLE_FLOATS = 1 << 53
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A foreign key that is not the owner's: which columns it fills, and from how many parent rows."""
+    """A foreign key as far as it matters for what is distinct."""
 
     foreign_key: str
-    fills: tuple[str, ...]
-    parents: int
     finds: Finds
+    columns: tuple[str, ...]
+    parents: int
+    """How many rows there are to find."""
+    most: int
+    """Most rows that one parent had in the source."""
+    optional: bool
+    """Whether rows may go without a parent."""
+    names: tuple[frozenset[str], ...]
+    """Sets of the key's columns, each of which is enough to tell one parent from another."""
+
+    def told_by(self, wanted: frozenset[str]) -> bool:
+        """Say whether equal values in these columns mean the same parent."""
+        return any(name <= wanted for name in self.names)
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What foreign keys give the columns of a relation."""
+    """What is known of a relation before its keys are looked at."""
 
-    owner: tuple[str, ...]
+    rows: int
+    """How many rows are wanted."""
     references: tuple[Reference, ...]
+    """The foreign keys, in the order in which rows find their parents: the owner first."""
+    plain: frozenset[str]
+    """The columns that no foreign key and no link fills."""
+    domains: Mapping[str, Domain]
+    """What CHECKs allow in a column."""
+    asked: tuple[frozenset[str], ...]
+    """Sets of columns that keys of other relations would like to be distinct."""
 
     @property
-    def columns(self) -> frozenset[str]:
-        """All columns that a foreign key fills."""
-        return frozenset(self.owner).union(*(reference.fills for reference in self.references))
+    def owner(self) -> Reference | None:
+        """The foreign key to the owner."""
+        return next((reference for reference in self.references if reference.finds is Finds.OWNER), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A bound that a key sets: at most so many rows, or so many for each parent that a foreign key finds."""
+
+    key: tuple[str, ...]
+    most: int
+    foreign_key: str | None = None
 
 
 @dataclass(slots=True)
 class Choices:
-    """What was decided: a generator for some columns, a way to find the parent for some foreign keys, a limit per owner."""
+    """What was decided: a generator for some columns, a way to find the parent for some foreign keys, limits."""
 
     generators: dict[str, Generator] = field(default_factory=dict)
     finds: dict[str, Finds] = field(default_factory=dict)
-    most_per_owner: int | None = None
+    beside: dict[str, str] = field(default_factory=dict)
+    """By foreign key that is found `Finds.DISTINCT`: the foreign key beside which it is."""
+    limits: list[Limit] = field(default_factory=list)
     distinct: list[frozenset[str]] = field(default_factory=list)
-    """Sets of columns that are distinct by what was decided so far."""
+    """Sets of columns that are distinct by what was decided."""
 
-    def limit(self, most: int) -> None:
-        """Let no owner have more than ``most`` rows."""
-        self.most_per_owner = most if self.most_per_owner is None else min(most, self.most_per_owner)
+    def most(self, foreign_key: str) -> int | None:
+        """Return how many rows a parent found by the foreign key can have at most; None when there is no limit."""
+        return min((limit.most for limit in self.limits if limit.foreign_key == foreign_key), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """One way to keep a key distinct."""
+
+    distinct: tuple[frozenset[str], ...]
+    room: int
+    """Rows that it allows in all."""
+    enough: bool
+    """Whether it allows as many rows as are wanted, and as many for each parent as there were."""
+    generator: tuple[str, Generator] | None = None
+    finds: tuple[str, Finds, str | None] | None = None
+    limit: tuple[int, str | None] | None = None
+    finding: str | None = None
 
 
 def distinct_keys(relation: Relation, profile: RelationProfile, given: Given, findings: list[Finding]) -> Choices:
@@ -74,65 +122,204 @@ def distinct_keys(relation: Relation, profile: RelationProfile, given: Given, fi
 
     Raises PlanError when nothing can.
     """
-    choices = Choices()
+    decider = _Decider(relation, profile, given, Choices())
+    for wanted in given.asked:
+        decider.please(wanted)
     for key in sorted(relation.keys, key=lambda key: len(key.columns)):
-        if key.predicate is None and not any(done <= set(key.columns) for done in choices.distinct):
-            _decide(relation, profile, key, given, choices, findings)
-    return choices
+        if key.predicate is None:
+            decider.decide(key, findings)
+    return decider.choices
 
 
-def _decide(
-    relation: Relation, profile: RelationProfile, key: Key, given: Given, choices: Choices, findings: list[Finding]
-) -> None:
-    wanted = frozenset(key.columns)
-    owner = frozenset(given.owner)
-    owned = bool(owner) and owner <= wanted
-    plain = [profile.column(name) for name in key.columns if name not in given.columns]
-    references = sorted(
-        (r for r in given.references if r.fills and set(r.fills) <= wanted), key=lambda r: (-r.parents, r.foreign_key)
-    )
-    if owned and wanted == owner:
-        choices.limit(1)
-    elif owned and plain:
-        column = min(plain, key=lambda column: _apartness(column, relation.column(column.name)))
-        wanted = _within_owner(relation.column(column.name), column, owner, choices)
-    elif owned and references and references[0].finds is Finds.DEALT:
-        choices.finds[references[0].foreign_key] = Finds.DISTINCT
-        choices.limit(references[0].parents)
-        wanted = owner | set(references[0].fills)
-    elif plain:
-        wanted = _alone(relation, profile, plain, key, choices)
-    elif references and references[0].finds is Finds.DEALT and not owned:
-        choices.finds[references[0].foreign_key] = Finds.INJECTED
-        wanted = frozenset(references[0].fills)
-        if len(key.columns) > len(wanted):
-            where = f"{relation.name}({', '.join(key.columns)})"
-            findings.append(
-                Finding(where, "is kept distinct by its largest reference alone: each parent is found at most once")
+@dataclass(frozen=True, slots=True)
+class _Decider:
+    relation: Relation
+    profile: RelationProfile
+    given: Given
+    choices: Choices
+
+    def please(self, wanted: frozenset[str]) -> None:
+        """Make a plain column distinct that the key of another relation relies on, if that costs nothing."""
+        done = any(one <= wanted for one in self.choices.distinct)
+        for option in () if done else self._alone(sorted(wanted & self.given.plain)):
+            if option.enough:
+                self._take((), option)
+                return
+
+    def decide(self, key: Key, findings: list[Finding]) -> None:
+        wanted = frozenset(key.columns)
+        if any(done <= wanted for done in self.choices.distinct):
+            return
+        where = f"{self.relation.name}({', '.join(key.columns)})"
+        if computed := [name for name in key.columns if self.relation.column(name).generated is not None]:
+            what = f"{', '.join(computed)} is computed by the database: not distinct by construction, only checked"
+            findings.append(Finding(where, what))
+            return
+        options = list(self._options(wanted))
+        if not options:
+            message = (
+                f"{where}: no way is known to keep it distinct, all of it being foreign keys that depend on one "
+                "another; leave the relation out with exclude"
             )
-    else:
-        message = (
-            f"{relation.name}: no way is known to keep ({', '.join(key.columns)}) distinct, all of it being foreign keys "
-            "that depend on one another; leave the relation out with exclude"
-        )
-        raise PlanError(message)
-    choices.distinct.append(wanted)
+            raise PlanError(message)
+        chosen = next((option for option in options if option.enough), None) or max(options, key=lambda o: o.room)
+        self._take(key.columns, chosen)
+        if chosen.finding is not None:
+            findings.append(Finding(where, chosen.finding))
 
+    def _take(self, key: tuple[str, ...], option: _Option) -> None:
+        choices = self.choices
+        choices.distinct.extend(option.distinct)
+        if option.generator is not None:
+            name, generator = option.generator
+            choices.generators[name] = generator
+        if option.finds is not None:
+            foreign_key, finds, beside = option.finds
+            choices.finds[foreign_key] = finds
+            if beside is not None:
+                choices.beside[foreign_key] = beside
+        if option.limit is not None:
+            choices.limits.append(Limit(key, *option.limit))
 
-def _apartness(profile: ColumnProfile, column: Column) -> tuple[int, str]:
-    """Rank a plain column of a composite key: which is best moved apart within an owner."""
-    match profile.marginal:
-        case Numeric() if _numbers(profile.marginal):
-            rank = 0
-        case Temporal():
-            rank = 1
-        case Numeric() | Identifier():
-            rank = 2
-        case Categorical() | Boolean():
-            rank = 4
-        case _:
-            rank = 3 if not pa.types.is_boolean(column.type) else 4
-    return rank, profile.name
+    # --------------------------------------------------------------------------------------------------- the options
+
+    def _options(self, wanted: frozenset[str]) -> Iterator[_Option]:
+        """Yield the ways to keep columns distinct, the best first."""
+        told = [reference for reference in self.given.references if reference.told_by(wanted)]
+        owner = next((reference for reference in told if reference.finds is Finds.OWNER), None)
+        plain = sorted(wanted & self.given.plain, key=lambda name: (self._apartness(name), name))
+        if owner is not None:
+            if wanted <= set(owner.columns):
+                yield self._once(owner)
+            yield from self._within(owner, plain)
+            yield from self._beside(owner, told)
+        yield from self._alone(plain)
+        bases = [reference for reference in told if reference is not owner]
+        for base in bases:
+            yield from self._beside(base, told)
+        for base in bases:
+            yield from self._within(base, plain)
+        for reference in bases:
+            yield from self._injected(reference, wanted)
+        if owner is not None and not wanted <= set(owner.columns):
+            yield self._once(owner)
+
+    def _finds(self, reference: Reference) -> Finds:
+        return self.choices.finds.get(reference.foreign_key, reference.finds)
+
+    def _per_parent(self, base: Reference, most: int, **decided: object) -> _Option:
+        """Return an option that allows each parent of ``base`` at most so many rows."""
+        room = MANY if base.optional else most * base.parents
+        enough = most >= base.most and room >= self.given.rows
+        limit = (most, base.foreign_key) if most < MANY else None
+        return _Option(room=room, enough=enough, limit=limit, **decided)  # type: ignore[arg-type]
+
+    def _once(self, owner: Reference) -> _Option:
+        return self._per_parent(owner, 1, distinct=owner.names)
+
+    def _within(self, base: Reference, plain: Sequence[str]) -> Iterator[_Option]:
+        """Yield plain columns that can differ among the rows of one parent."""
+        if base.finds not in (Finds.OWNER, Finds.DEALT, Finds.WITHIN) or self._finds(base) is Finds.INJECTED:
+            return
+        for name in plain:
+            if name in self.choices.generators:
+                continue
+            found = self._counted(name, base)
+            if found is not None:
+                generator, most = found
+                sets = tuple(told | {name} for told in base.names)
+                yield self._per_parent(base, most, distinct=sets, generator=(name, generator))
+
+    def _beside(self, base: Reference, told: Sequence[Reference]) -> Iterator[_Option]:
+        """Yield references that can differ among the rows of one parent; those with many parents first."""
+        later = told[told.index(base) + 1 :]  # a base is found before what differs beside it
+        for target in sorted(later, key=lambda reference: (not reference.optional, -reference.parents)):
+            if self._finds(target) not in (Finds.DEALT, Finds.WITHIN):
+                continue
+            if base.finds not in (Finds.OWNER, Finds.DEALT) and not target.optional:
+                continue  # nothing bounds the rows of one parent
+            sets = tuple(one | other for one, other in product(base.names, target.names))
+            most = MANY if target.optional else target.parents
+            how = (target.foreign_key, Finds.DISTINCT, base.foreign_key)
+            yield self._per_parent(base, most, distinct=sets, finds=how)
+
+    def _injected(self, reference: Reference, wanted: frozenset[str]) -> Iterator[_Option]:
+        """Yield the way in which every row finds another parent."""
+        finds = self._finds(reference)
+        if finds in (Finds.TREE, Finds.SIBLING):
+            how = (reference.foreign_key, Finds.CHAIN, None)
+            yield _Option(reference.names, MANY, enough=True, finds=how)
+        elif finds in (Finds.DEALT, Finds.WITHIN):
+            room = MANY if reference.optional else reference.parents
+            finding = None
+            if not wanted <= set(reference.columns):
+                finding = "is kept distinct by its largest reference alone: each parent is found at most once"
+            yield _Option(
+                reference.names,
+                room,
+                enough=room >= self.given.rows,
+                finds=(reference.foreign_key, Finds.INJECTED, None),
+                limit=None if reference.optional else (room, None),
+                finding=finding,
+            )
+
+    def _alone(self, plain: Sequence[str]) -> Iterator[_Option]:
+        """Yield plain columns that can have another value in every row, those with most values first."""
+        able = []
+        for name in plain:
+            if name in self.choices.generators:
+                continue
+            domain = self.given.domains.get(name, Domain())
+            column, profile = self.relation.column(name), self.profile.column(name)
+            generator, room = unique_generator(column, profile, domain, self.given.rows)
+            if generator is not None:
+                able.append((min(room, MANY), _kind_rank(generator), name, generator))
+        for room, _, name, generator in sorted(able, key=lambda entry: (-entry[0], entry[1], entry[2])):
+            limit = (room, None) if room < MANY else None
+            enough = room >= self.given.rows
+            yield _Option((frozenset((name,)),), room, enough=enough, generator=(name, generator), limit=limit)
+
+    # ------------------------------------------------------------------------------------------------ plain columns
+
+    def _apartness(self, name: str) -> int:
+        """Rank a plain column of a composite key: which is best moved apart among the rows of one parent."""
+        match self.profile.column(name).marginal:
+            case Numeric() as marginal if _numbers(marginal):
+                return 0
+            case Temporal():
+                return 1
+            case Numeric() | Identifier():
+                return 2
+            case Categorical() | Boolean():
+                return 4
+            case _:
+                return 4 if pa.types.is_boolean(self.relation.column(name).type) else 3
+
+    def _counted(self, name: str, base: Reference) -> tuple[Generator, int] | None:
+        """Return a generator whose values differ among the rows of one parent, and how many it has; None if there is none."""
+        column, marginal = self.relation.column(name), self.profile.column(name).marginal
+        domain, type_ = self.given.domains.get(name, Domain()), column.type
+        owned = base.finds is Finds.OWNER
+        values = _only_values(column, domain)
+        if owned and isinstance(marginal, Categorical | Boolean) and columns.size(marginal) >= len(values or ()):
+            return DistinctWithinOwner(), columns.size(marginal)
+        if values is not None:
+            return Choice(values, unique=True, within=base.foreign_key), len(values)
+        if columns.is_text(type_):
+            if unique_generator(column, self.profile.column(name), domain, self.given.rows)[1] >= self.given.rows:
+                return None  # it had better be another one in every row
+            mask = _mask_of(self.profile.column(name), column, self.given.rows)
+            return Mask(mask, within=base.foreign_key), capacity(mask)
+        if owned and isinstance(marginal, Temporal) and not pa.types.is_time(type_):
+            return DistinctWithinOwner(), MANY
+        if not _is_number(type_):
+            return None
+        low, high = _range(type_, domain)
+        if owned and isinstance(marginal, Numeric) and marginal.decimals is not None and not _numbers(marginal):
+            return DistinctWithinOwner(high), min(int((high - low) * 10.0**marginal.decimals) + 1, MANY)
+        first = marginal.atoms[0] if isinstance(marginal, Numeric) and _numbers(marginal) else 1
+        start = int(min(max(first, low), high))
+        return Sibling(start, base.foreign_key), int(high) - start + 1
 
 
 def _numbers(marginal: Numeric) -> bool:
@@ -146,85 +333,103 @@ def _numbers(marginal: Numeric) -> bool:
     )
 
 
-def _within_owner(column: Column, profile: ColumnProfile, owner: frozenset[str], choices: Choices) -> frozenset[str]:
-    name, marginal = column.name, profile.marginal
-    if isinstance(marginal, Numeric) and _numbers(marginal):
-        choices.generators[name] = Sibling(int(marginal.atoms[0]))
-    elif isinstance(marginal, Categorical | Boolean) or pa.types.is_boolean(column.type):
-        choices.generators[name] = DistinctWithinOwner()
-        choices.limit(max(columns.size(marginal), 1))
-    elif isinstance(marginal, Temporal) or (isinstance(marginal, Numeric) and marginal.decimals is not None):
-        choices.generators[name] = DistinctWithinOwner()
-    elif pa.types.is_integer(column.type) or pa.types.is_decimal(column.type):
-        choices.generators[name] = Sibling()
+def _is_number(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
+
+
+def _only_values(column: Column, domain: Domain) -> tuple[str, ...] | None:
+    """Return the only values that the schema allows in a column; None when it does not name them."""
+    if column.enum is not None:
+        return column.enum
+    if domain.values is not None:
+        return domain.values
+    return ("false", "true") if pa.types.is_boolean(column.type) else None
+
+
+def _range(type_: pa.DataType, domain: Domain) -> tuple[float, float]:
+    """Return the least and the highest number that a column can hold."""
+    if pa.types.is_decimal(type_):
+        high = 10.0 ** (type_.precision - type_.scale) - 10.0**-type_.scale
+        low = -high
+    elif pa.types.is_integer(type_):
+        bits = type_.bit_width - (not str(type_).startswith("u"))
+        low, high = (0.0 if str(type_).startswith("u") else -(2.0**bits)), min(2.0**bits - 1, 2.0**62)
     else:
-        generator, _ = unique_generator(column, profile)
-        if generator is None:
-            choices.limit(1)
-            return owner
-        choices.generators[name] = generator
-        return frozenset((name,))
-    return owner | {name}
-
-
-def _alone(
-    relation: Relation, profile: RelationProfile, plain: list[ColumnProfile], key: Key, choices: Choices
-) -> frozenset[str]:
-    able = [(*unique_generator(relation.column(column.name), column), column.name) for column in plain]
-    generator, capacity, name = max(able, key=lambda entry: (entry[1], -_kind_rank(entry[0])))
-    if generator is None or capacity < profile.rows:
-        message = (
-            f"{relation.name}: wanted {profile.rows} distinct values of ({', '.join(key.columns)}), which can have only "
-            f"{capacity}; leave the relation out with exclude, or lower its rows in [run.rows]"
-        )
-        raise PlanError(message)
-    choices.generators[name] = generator
-    return frozenset((name,))
+        high = float(1 << 24 if pa.types.is_float32(type_) else _WHOLE_FLOATS)
+        low = -high
+    return max(low, -MANY if domain.low is None else domain.low), min(
+        high, MANY if domain.high is None else domain.high
+    )
 
 
 def _kind_rank(generator: Generator | None) -> int:
-    order = (Numbering, Mask, FromLists, Scrambled, Choice)
+    order = (Numbering, Mask, FromLists, Choice)
     return next((rank for rank, kind in enumerate(order) if isinstance(generator, kind)), len(order))
 
 
-def unique_generator(column: Column, profile: ColumnProfile) -> tuple[Generator | None, int]:
+def unique_generator(column: Column, profile: ColumnProfile, domain: Domain, rows: int) -> tuple[Generator | None, int]:
     """Return a generator that gives each row of a relation another value, and how many it can give; (None, 0) when there is none."""
     type_ = column.type
-    if column.enum is not None:
-        return Choice(column.enum, unique=True), len(column.enum)
-    if pa.types.is_integer(type_):
-        return Numbering(), int(2 ** (type_.bit_width - 1) - 1)
-    if pa.types.is_decimal(type_):
-        return Numbering(), int(10 ** (type_.precision - type_.scale)) - 1
-    if pa.types.is_floating(type_):
-        return Numbering(), 1 << (24 if pa.types.is_float32(type_) else 53)
+    values = _only_values(column, domain)
+    if values is not None:
+        return Choice(values, unique=True), len(values)
+    if _is_number(type_):
+        return _numbering(type_, domain, rows)
+    if pa.types.is_time(type_):
+        return Numbering(0, Tick.SECOND), 86_400
     if isinstance(profile.marginal, Temporal):
         ticks = profile.marginal.ticks
         first = int(min((*ticks.atoms, *ticks.edges)))
-        return Numbering(first, profile.marginal.tick), _MANY
+        return Numbering(first, profile.marginal.tick), MANY if profile.marginal.tick < Tick.DAY else 2_900_000 - first
     if pa.types.is_date32(type_) or pa.types.is_timestamp(type_):
-        return Numbering(10_957, 86_400_000_000), 2_900_000
+        return Numbering(10_957, Tick.DAY), 2_900_000
     if columns.is_text(type_):
-        return _unique_text(column, profile)
+        return _unique_text(column, profile, rows)
     if pa.types.is_binary(type_):
-        return Mask("h" * min(column.length or 32, 32)), _capacity("h" * min(column.length or 32, 32))
+        mask = "h" * min(column.length or 32, 32)
+        return Mask(mask), capacity(mask)
     return None, 0
 
 
-def _unique_text(column: Column, profile: ColumnProfile) -> tuple[Generator, int]:
+def _numbering(type_: pa.DataType, domain: Domain, rows: int) -> tuple[Generator | None, int]:
+    """Number rows from 1, or from the least number allowed; a decimal's digits after the point are used where whole numbers are too few."""
+    low, high = _range(type_, domain)
+    start = int(max(1.0, -(-low // 1))) if high >= max(1.0, low) else int(-(-low // 1))
+    room = max(int(high) - start + 1, 0)
+    if room >= rows or not pa.types.is_decimal(type_) or not type_.scale:
+        return (Numbering(start), room) if room else (None, 0)
+    digits = type_.scale
+    return Numbering(start, digits=digits), round((high - start) * 10.0**digits) + 1
+
+
+def _unique_text(column: Column, profile: ColumnProfile, rows: int) -> tuple[Generator, int]:
     marginal = profile.marginal
     if isinstance(marginal, Text) and (column.length is None or column.length >= 12):
-        return FromLists(marginal.meaning, marginal.locale, marginal.lengths, unique=True), _MANY
-    mask = marginal.mask if isinstance(marginal, Identifier) else None
-    if mask is None:
-        mask = "a" * min(column.length or 12, 12)
-    return Mask(mask), _capacity(mask)
+        return FromLists(marginal.meaning, marginal.locale, marginal.lengths, unique=True), MANY
+    mask = _mask_of(profile, column, rows)
+    return Mask(mask), capacity(mask)
 
 
-def _capacity(mask: str) -> int:
+def _mask_of(profile: ColumnProfile, column: Column, rows: int) -> str:
+    """Return the mask that was learned, made wider where it has fewer than ``rows`` values, as far as the column has room."""
+    learned = profile.marginal.mask if isinstance(profile.marginal, Identifier) else None
+    room = column.length or 64
+    mask = (learned if learned is not None else "a" * 12)[:room]
+    while capacity(mask) < rows and len(mask) < room:
+        mask += mask[-1] if mask[-1:] in ("A", "9", "h") else "a"
+    place = len(mask)
+    while capacity(mask) < rows and place:
+        # signs that stand for themselves, and digits, give way to letters
+        place -= 1
+        mask = mask[:place] + "a" + mask[place + 1 :]
+    return mask
+
+
+def capacity(mask: str) -> int:
+    """Return how many texts a mask can spell, at most 2**62."""
     total = 1
     for size in mask_sizes(mask):
-        total *= size
+        total = min(total * size, MANY)
     return total
 
 

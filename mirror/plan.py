@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from mirror.checks import Domain, domains
 from mirror.defaults import default_generator
 from mirror.generators import (
     Constant,
@@ -16,15 +17,18 @@ from mirror.generators import (
     FromLists,
     FromParent,
     Generator,
+    Mask,
     Null,
     Numbering,
     Scrambled,
 )
-from mirror.keys import Given, Reference, distinct_keys
+from mirror.keys import Choices, Given, Reference, distinct_keys
+from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, PlanError
-from mirror_connectors.schema import Finding, ForeignKey, Relation, RelationKind, RelationName, Schema
+from mirror_connectors.schema import Column, Finding, ForeignKey, Relation, RelationKind, RelationName, Schema
+from mirror_profiles.columns.kinds import Tick
 from mirror_profiles.semantics import Meaning
-from mirror_profiles.structure import MIRRORED, nullable, precedence
+from mirror_profiles.structure import MIRRORED, precedence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +49,15 @@ class KeyPlan:
     """Child columns of the key that earlier keys have given."""
     fan_out: FanOut
     optional: str | None
-    """The child column whose NULLs say which rows have no parent; None when all have."""
+    """The child column that is NULL in rows without a parent; None when every row must have one."""
+    binding: bool
+    """Whether every row has a parent that is made before it: those that it cannot find are never chosen by the keys before."""
+    late: bool
+    """Whether the parent comes later in load order: the key closes a cycle."""
+    beside: str | None = None
+    """Of `Finds.DISTINCT`: the key, the owner's or an earlier one, beside whose parent no two rows find the same by this."""
+    most: int | None = None
+    """Most rows that can find one parent because a key of theirs must stay distinct; None when there is no such limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,8 @@ class ColumnPlan:
     generator: Generator
     rule: str
     profile: ColumnProfile
+    domain: Domain | None = None
+    """What CHECKs allow, where what is drawn might miss it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +82,8 @@ class RelationPlan:
     columns: tuple[ColumnPlan, ...]
     copy: Copy | None
     """The rows themselves, of a reference relation that is taken as it is."""
-    most_per_owner: int | None
-    """Most rows that one owner can have because a key must stay distinct; None when there is no such limit."""
+    distinct: tuple[frozenset[str], ...] = ()
+    """Sets of columns that are distinct by construction: no two rows without a NULL there are equal in all of them."""
 
     @property
     def name(self) -> RelationName:
@@ -84,6 +98,10 @@ class RelationPlan:
     def key(self, foreign_key: str) -> KeyPlan:
         """Return the plan of the foreign key of that spelling; raises KeyError when the relation has none."""
         return next(key for key in self.keys if str(key.foreign_key) == foreign_key)
+
+    def fills(self, column: str) -> bool:
+        """Say whether a foreign key gives a column its value."""
+        return any(column in key.fills for key in self.keys)
 
 
 @dataclass(frozen=True)
@@ -122,9 +140,10 @@ def plan(profile: Profile, config: Config) -> Plan:
     _check_rules(profile, config)
     order = precedence(profile.schema)
     findings = list(_left_out(profile.schema))
+    asked = _asked(profile.schema)
     planned: dict[RelationName, RelationPlan] = {}
     for name in order:
-        planned[name] = _Planner(profile, config, planned, findings).relation(profile.relation(name))
+        planned[name] = _Planner(profile, config, planned, findings, asked).relation(profile.relation(name))
     return Plan(config.run.seed, tuple(planned.values()), profile.schema, tuple(findings))
 
 
@@ -141,6 +160,25 @@ def _left_out(schema: Schema) -> Iterator[Finding]:
                         f"{relation.name}({', '.join(key.columns)})",
                         "partial unique: not made by construction, only checked after the load",
                     )
+
+
+def _asked(schema: Schema) -> dict[RelationName, tuple[frozenset[str], ...]]:
+    """Return sets of columns that no key of a relation makes distinct, and that keys of its children rely on.
+
+    So where a child is unique by one column of its two-column key to a parent, that column alone should tell the parents apart.
+    """
+    found: dict[RelationName, list[frozenset[str]]] = {}
+    for key in schema.foreign_keys:
+        if key.parent not in schema or key.child not in schema:
+            continue
+        filled = {column for other in schema.parents_of(key.child) for column in other.columns}
+        pairs = list(zip(key.columns, key.parent_columns, strict=True))
+        for unique in schema.relation(key.child).keys:
+            wanted = frozenset(theirs for ours, theirs in pairs if ours in unique.columns)
+            known = any(set(one.columns) <= wanted and not one.predicate for one in schema.relation(key.parent).keys)
+            if wanted and not known and set(unique.columns) <= filled and key.parent != key.child:
+                found.setdefault(key.parent, []).append(wanted)
+    return {name: tuple(dict.fromkeys(sets)) for name, sets in found.items()}
 
 
 def _check_rules(profile: Profile, config: Config) -> None:
@@ -165,35 +203,48 @@ class _Planner:
     config: Config
     planned: Mapping[RelationName, RelationPlan]
     findings: list[Finding]
+    asked: Mapping[RelationName, tuple[frozenset[str], ...]]
 
     def relation(self, profile: RelationProfile) -> RelationPlan:
-        schema = self.profile.schema
-        relation = schema.relation(profile.name)
+        relation = self.profile.schema.relation(profile.name)
         keys = self._keys(relation, profile)
         if profile.copy is not None:
             return self._copied(relation, profile, profile.copy, keys)
+        allowed = self._domains(relation)
         given = {column for key in keys for column in key.fills}
-        choices = distinct_keys(relation, profile, self._given(keys), self.findings)
-        keys = tuple(replace(key, finds=choices.finds.get(str(key.foreign_key), key.finds)) for key in keys)
-        rows, most = self._rows(relation, profile, keys, choices.most_per_owner)
-        copied = {
+        same = {
             child: FromParent(str(key.foreign_key), parent)
             for key in keys
             for child, parent in key.foreign_key.same
             if child not in given
         }
+        wanted = self._wanted(profile)
+        plain = frozenset(column.name for column in profile.columns) - given - set(same)
+        references = tuple(self._reference(relation, key) for key in keys)
+        asked = self.asked.get(relation.name, ())
+        choices = distinct_keys(relation, profile, Given(wanted, references, plain, allowed, asked), self.findings)
+        keys = tuple(self._decided(key, choices) for key in keys)
         columns = []
         for column in profile.columns:
             if column.name in given:
-                columns.append(self._from_key(column, keys))
-            elif column.name in copied:
-                base = self._column(relation, column, choices.generators.get(column.name))
-                generator = replace(copied[column.name], otherwise=base.generator)
-                columns.append(replace(base, generator=generator, rule="link: same value as the parent"))
-            else:
-                columns.append(self._column(relation, column, choices.generators.get(column.name)))
-        self._check_capacity(relation, rows, columns, keys)
-        return RelationPlan(relation, rows, keys, tuple(columns), None, most)
+                columns.append(self._from_key(relation, column, keys))
+                continue
+            base = self._column(relation, column, choices.generators.get(column.name), allowed.get(column.name))
+            if column.name in same:
+                generator = replace(same[column.name], otherwise=base.generator)
+                base = replace(base, generator=generator, rule="link: same value as the parent")
+            columns.append(base)
+        rows = self._limited(relation, keys, choices, wanted)
+        self._check_parents(relation, rows, keys)
+        return self._fitted(RelationPlan(relation, rows, keys, tuple(columns), None, tuple(choices.distinct)))
+
+    def _domains(self, relation: Relation) -> Mapping[str, Domain]:
+        engines = {origin.source: Engine(origin.engine) for origin in self.profile.provenance}
+        allowed, strange = domains(relation, engines.get(relation.name.source, Engine.SQLITE))
+        for check in strange:
+            what = "is not made true by construction, only checked after the load"
+            self.findings.append(Finding(f"{relation.name} check {check.name or check.expression}", what))
+        return allowed
 
     def _copied(
         self, relation: Relation, profile: RelationProfile, copy: Copy, keys: tuple[KeyPlan, ...]
@@ -205,67 +256,90 @@ class _Planner:
             ColumnPlan(column.name, Copied(), "copied reference data", column) for column in profile.columns
         )
         found = tuple(replace(key, finds=Finds.COPIED) for key in keys)
-        return RelationPlan(relation, copy.rows.num_rows, found, columns, copy, None)
+        return RelationPlan(relation, copy.rows.num_rows, found, columns, copy)
+
+    # -------------------------------------------------------------------------------------------------- foreign keys
 
     def _keys(self, relation: Relation, profile: RelationProfile) -> tuple[KeyPlan, ...]:
-        """Plan the foreign keys: the owner's first, then those that share columns with no other, then the rest."""
-        keys = [key for key in self.profile.schema.parents_of(relation.name) if self.profile.fan_out(str(key))]
-        keys.sort(key=lambda key: (str(key) != profile.owner, key.child == key.parent, -len(key.columns), str(key)))
+        """Plan the foreign keys: the owner's first, then those without NULLs, each after those that give it columns.
+
+        Of several, the one is next of which most columns are given already: then all that a key shares with those before it is in one of
+        them, unless keys share columns in a ring.
+        """
+        rest = [key for key in self.profile.schema.parents_of(relation.name) if self.profile.fan_out(str(key))]
         given: set[str] = set()
-        plans = []
-        for key in keys:
-            shared = tuple(column for column in key.columns if column in given)
-            fills = tuple(column for column in key.columns if column not in given)
-            if fills:
-                given.update(fills)
-            owned = profile.owner is not None
-            plans.append(
-                KeyPlan(
-                    key,
-                    self._finds(key, profile, shared, fills, owned=owned),
-                    fills,
-                    shared,
-                    self._fan_out(key),
-                    self._optional(relation, key, fills, profile),
-                )
-            )
+        plans: list[KeyPlan] = []
+
+        def place(key: ForeignKey) -> tuple[object, ...]:
+            fan_out = self._fan_out(key)
+            known = sum(column in given for column in key.columns)
+            loose = bool(fan_out.nulls or fan_out.orphans)
+            return str(key) != profile.owner, key.child == key.parent, loose, -known, -len(key.columns), str(key)
+
+        while rest:
+            key = min(rest, key=place)
+            rest.remove(key)
+            # a column that refers to itself says that both rows agree on it, and is made like any other
+            own = {ours for ours, theirs in _pairs(key) if key.child == key.parent and ours == theirs}
+            shared = tuple(column for column in key.columns if column in given or column in own)
+            fills = tuple(column for column in key.columns if column not in shared)
+            given.update(fills)
+            plans.append(self._key(relation, profile, key, fills, shared))
         return tuple(plans)
+
+    def _key(
+        self, relation: Relation, profile: RelationProfile, key: ForeignKey, fills: Sequence[str], shared: Sequence[str]
+    ) -> KeyPlan:
+        fan_out = self._fan_out(key)
+        able = [column for column in fills if relation.column(column).nullable]
+        optional = max(able, key=lambda column: profile.column(column).nulls) if able else None
+        late = key.parent != key.child and key.parent not in self.planned
+        # NULLs that come from columns which other keys give leave no choice to this one
+        always = not fan_out.orphans and (not fan_out.nulls or optional is None)
+        binding = always and not late and key.parent != key.child
+        finds = Finds.WITHIN if shared else Finds.DEALT
+        if str(key) == profile.owner:
+            finds = Finds.OWNER
+        elif not fills:
+            finds = Finds.GIVEN
+        elif key.child == key.parent:
+            finds = Finds.SIBLING if shared else Finds.TREE
+        return KeyPlan(key, finds, tuple(fills), tuple(shared), fan_out, optional, binding, late)
 
     def _fan_out(self, key: ForeignKey) -> FanOut:
         found = self.profile.fan_out(str(key))
         assert found is not None  # noqa: S101  _keys keeps only keys that have one
         return found
 
-    @staticmethod
-    def _finds(
-        key: ForeignKey, profile: RelationProfile, shared: Sequence[str], fills: Sequence[str], *, owned: bool
-    ) -> Finds:
-        if str(key) == profile.owner:
-            return Finds.OWNER
-        if not fills:
-            return Finds.GIVEN
-        if key.child == key.parent:
-            return Finds.SIBLING if shared and owned else Finds.TREE
-        return Finds.WITHIN if shared else Finds.DEALT
+    def _reference(self, relation: Relation, key: KeyPlan) -> Reference:
+        fan_out, foreign_key = key.fan_out, key.foreign_key
+        parent = self.planned.get(foreign_key.parent)
+        if parent is None or parent.copy is not None:
+            declared = self.profile.schema.relation(foreign_key.parent).keys
+            sets = [frozenset(one.columns) for one in declared if one.predicate is None]
+        else:
+            sets = list(parent.distinct)
+        pairs = {theirs: ours for ours, theirs in _pairs(foreign_key)}
+        names = tuple(frozenset(pairs[name] for name in one) for one in sets if one <= set(pairs))
+        most = 1
+        if fan_out.ranks:
+            most = int(max(fan_out.ranks))
+        elif fan_out.marginal is not None:
+            most = int(max(*fan_out.marginal.atoms, *fan_out.marginal.edges, 1.0))
+        optional = key.optional is not None or bool(fan_out.orphans)
+        parents = self._parent_rows(key)
+        return Reference(str(foreign_key), key.finds, foreign_key.columns, parents, most, optional, names)
 
-    def _optional(
-        self, relation: Relation, key: ForeignKey, fills: Sequence[str], profile: RelationProfile
-    ) -> str | None:
-        fan_out = self._fan_out(key)
-        if not nullable(self.profile.schema, key) or not (fan_out.nulls or key.child == key.parent):
-            return None
-        able = [column for column in fills if relation.column(column).nullable]
-        return max(able, key=lambda column: profile.column(column).nulls) if able else None
-
-    def _given(self, keys: Sequence[KeyPlan]) -> Given:
-        return Given(
-            next((key.foreign_key.columns for key in keys if key.finds is Finds.OWNER), ()),
-            tuple(
-                Reference(str(key.foreign_key), key.fills, self._parent_rows(key), key.finds)
-                for key in keys
-                if key.finds not in (Finds.OWNER, Finds.GIVEN)
-            ),
+    def _decided(self, key: KeyPlan, choices: Choices) -> KeyPlan:
+        spelling = str(key.foreign_key)
+        return replace(
+            key,
+            finds=choices.finds.get(spelling, key.finds),
+            beside=choices.beside.get(spelling),
+            most=choices.most(spelling),
         )
+
+    # ------------------------------------------------------------------------------------------------------- row counts
 
     def _parent_rows(self, key: KeyPlan) -> int:
         planned = self.planned.get(key.foreign_key.parent)
@@ -274,50 +348,141 @@ class _Planner:
         return self._wanted(self.profile.relation(key.foreign_key.parent))
 
     def _wanted(self, profile: RelationProfile) -> int:
+        """Return the rows asked for: the relation's own number, else the source's by the factor of the nearest owner that has one."""
         wanted = self.config.run.rows.get(str(profile.name))
         if wanted is not None:
             return wanted
-        return max(round(profile.rows * self.config.run.scale), 1 if profile.rows else 0)
+        factor, here = self.config.run.scale, profile
+        while here.owner is not None:
+            key = next(key for key in self.profile.schema.parents_of(here.name) if str(key) == here.owner)
+            here = self.profile.relation(key.parent)
+            owners = self.config.run.rows.get(str(here.name))
+            if owners is not None and here.rows:
+                factor = owners / here.rows
+                break
+        return max(round(profile.rows * factor), 1 if profile.rows and factor else 0)
 
-    def _rows(
-        self, relation: Relation, profile: RelationProfile, keys: Sequence[KeyPlan], most: int | None
-    ) -> tuple[int, int | None]:
-        owner = next((key for key in keys if key.finds is Finds.OWNER), None)
-        if owner is None:
-            return self._wanted(profile), None
-        parents = self.planned[owner.foreign_key.parent].rows
-        wanted = self.config.run.rows.get(str(profile.name))
-        if wanted is None:
-            wanted = round(owner.fan_out.children * parents / owner.fan_out.parents) if owner.fan_out.parents else 0
-        if wanted and not parents:
+    def _limited(self, relation: Relation, keys: Sequence[KeyPlan], choices: Choices, wanted: int) -> int:
+        """Return as many of the wanted rows as their owners and the relation's own keys allow."""
+        for key in keys:
+            if key.finds is Finds.OWNER and wanted and not self._parent_rows(key):
+                message = (
+                    f"{relation.name}: wanted {wanted} rows, but their owner {key.foreign_key.parent} has none; "
+                    "give it rows in [run.rows]"
+                )
+                raise PlanError(message)
+        rows = wanted
+        for limit in choices.limits:
+            most, why = limit.most, f"({', '.join(limit.key)}) can be distinct in"
+            key_ = next((key for key in keys if str(key.foreign_key) == limit.foreign_key), None)
+            if key_ is not None:
+                if key_.optional is not None:
+                    continue
+                parents = self._parent_rows(key_)
+                most, why = (
+                    limit.most * parents,
+                    f"{why} {limit.most} rows of each {key_.foreign_key.parent}, which has {parents}: in",
+                )
+            if most < rows:
+                rows = self._fewer(relation, rows, most, why)
+        return rows
+
+    def _fewer(self, relation: Relation, wanted: int, most: int, why: str) -> int:
+        """Make fewer rows than the scale asks for, and say so. Raises PlanError where the number was asked for by name, or none are left."""
+        if str(relation.name) in self.config.run.rows or not most:
             message = (
-                f"{relation.name}: wanted {wanted} rows, but their owner {owner.foreign_key.parent} has none; "
-                "give it rows in [run.rows]"
+                f"{relation.name}: wanted {wanted} rows, but {why} {most} rows at most; lower its rows in [run.rows], "
+                "or raise those of its parents"
             )
             raise PlanError(message)
-        if most is not None and wanted > most * parents:
-            what = f"a key allows {most} rows for each of {parents} owners; {wanted} were wanted, {most * parents} are made"
-            self.findings.append(Finding(str(relation.name), what))
-            wanted = most * parents
-        return wanted, most
+        self.findings.append(Finding(str(relation.name), f"{why} {most} rows at most; {wanted} were wanted"))
+        return most
 
-    def _from_key(self, column: ColumnProfile, keys: Sequence[KeyPlan]) -> ColumnPlan:
-        key = next(key for key in keys if column.name in key.fills)
+    def _fitted(self, planned: RelationPlan) -> RelationPlan:
+        """Lower the rows to what the parents that were made have room for.
+
+        Which parents there are, and which of them agree on shared columns, is decided by their keys' values, so those are made for it.
+        """
+        if not planned.rows or not self._crowded(planned):
+            return planned
+        most = self._capacity(planned)
+        if most < planned.rows and any(key.binding and key.optional for key in planned.keys):
+            # rather NULLs where the source happens to have none than fewer rows
+            keys = tuple(replace(key, binding=key.binding and key.optional is None) for key in planned.keys)
+            planned = replace(planned, keys=keys)
+            most = self._capacity(planned)
+        if most < planned.rows:
+            why = "their parents that can be found together have room for"
+            return replace(planned, rows=self._fewer(planned.relation, planned.rows, most, why))
+        return planned
+
+    def _crowded(self, planned: RelationPlan) -> bool:
+        from mirror.synthesize.room import may_exclude
+
+        schema = self.profile.schema
+        for key in planned.keys:
+            parent = schema.relation(key.foreign_key.parent)
+            nullable = frozenset(column.name for column in parent.columns if column.nullable)
+            if key.binding and (key.finds is Finds.INJECTED or may_exclude(planned, key, nullable)):
+                return True
+        return False
+
+    def _capacity(self, planned: RelationPlan) -> int:
+        from mirror.synthesize import Synthesis
+
+        so_far = Plan(self.config.run.seed, (*self.planned.values(), planned), self.profile.schema)
+        return Synthesis(so_far).capacity(planned.name)
+
+    def _check_parents(self, relation: Relation, rows: int, keys: Sequence[KeyPlan]) -> None:
+        for key in keys:
+            other = key.foreign_key.parent != relation.name and key.finds is not Finds.OWNER
+            if rows and other and key.binding and key.optional is None and not self._parent_rows(key):
+                message = (
+                    f"{relation.name}: {rows} rows want a {key.foreign_key.parent}, which has none; "
+                    "give it rows in [run.rows]"
+                )
+                raise PlanError(message)
+
+    # ---------------------------------------------------------------------------------------------------------- columns
+
+    def _from_key(self, relation: Relation, profile: ColumnProfile, keys: Sequence[KeyPlan]) -> ColumnPlan:
+        key = next(key for key in keys if profile.name in key.fills)
         foreign_key = key.foreign_key
-        parent = foreign_key.parent_columns[foreign_key.columns.index(column.name)]
+        column = relation.column(profile.name)
+        profile = self._free(relation, profile)
+        rule = self.config.rule_for(relation.name, profile.name)
+        if rule is not None and rule.generate == "null" and column.nullable:
+            return ColumnPlan(profile.name, Null(), f"rule {rule.match!r}", profile)
+        if rule is not None and rule.generate not in (None, "drawn"):
+            what = f"rule {rule.match!r} is not applied: the foreign key to {foreign_key.parent} decides"
+            self.findings.append(Finding(f"{relation.name}.{profile.name}", what))
+        parent = foreign_key.parent_columns[foreign_key.columns.index(profile.name)]
+        otherwise = None
+        if not column.nullable and not key.binding:
+            where = f"{relation.name}.{profile.name}"
+            otherwise = default_generator(column, profile, where, self.findings).generator
         why = f"foreign key to {foreign_key.parent}, {key.finds.value}"
-        return ColumnPlan(column.name, FromParent(str(foreign_key), parent), why, column)
+        return ColumnPlan(profile.name, FromParent(str(foreign_key), parent, otherwise), why, profile)
 
-    def _column(self, relation: Relation, profile: ColumnProfile, key: Generator | None) -> ColumnPlan:
+    def _free(self, relation: Relation, profile: ColumnProfile) -> ColumnProfile:
+        """Let nothing explain whether a column is NULL that other relations refer to: it is needed before anything else is known."""
+        name, column = relation.name, profile.name
+        referred = any(key.parent == name and column in key.parent_columns for key in self.profile.schema.foreign_keys)
+        return replace(profile, dependence=None) if referred and relation.column(column).nullable else profile
+
+    def _column(
+        self, relation: Relation, profile: ColumnProfile, key: Generator | None, domain: Domain | None
+    ) -> ColumnPlan:
+        profile = self._free(relation, profile)
         rule = self.config.rule_for(relation.name, profile.name)
         if rule is not None and rule.generate is not None and rule.generate != "drawn":
             generator = self._ruled(relation, profile, rule, unique=key is not None)
             return ColumnPlan(profile.name, generator, f"rule {rule.match!r}", profile)
         column = relation.column(profile.name)
-        default = default_generator(column, profile, f"{relation.name}.{profile.name}", self.findings)
+        default = default_generator(column, profile, f"{relation.name}.{profile.name}", self.findings, domain)
         if key is not None:
-            return ColumnPlan(profile.name, key, "key", default.profile)
-        return ColumnPlan(profile.name, default.generator, default.why, default.profile)
+            return ColumnPlan(profile.name, key, "key", default.profile, domain)
+        return ColumnPlan(profile.name, default.generator, default.why, default.profile, domain)
 
     @staticmethod
     def _ruled(relation: Relation, profile: ColumnProfile, rule: Rule, *, unique: bool) -> Generator:
@@ -329,34 +494,33 @@ class _Planner:
                 raise PlanError(message)
             return Null()
         if rule.generate == "constant":
-            if rule.value is None or unique:
-                why = "has no value" if rule.value is None else f"meets {where}, whose values must differ"
-                message = f'rule {rule.match!r}: generate = "constant" {why}'
-                raise PlanError(message)
-            return Constant(rule.value)
-        if rule.generate == "numbering":
-            return Numbering()
+            return _constant(column, where, rule, unique=unique)
+        if rule.generate == "numbering" and not pa.types.is_boolean(column.type):
+            day = pa.types.is_date32(column.type) or pa.types.is_timestamp(column.type)
+            return Numbering(10_957, Tick.DAY) if day else Numbering()
         if not pa.types.is_string(column.type):
             message = f"rule {rule.match!r} wants text in {where}, which is {column.native}"
             raise PlanError(message)
-        if rule.generate == "scrambled":
-            return Scrambled(None, "alnum", unique=unique)
-        return FromLists(Meaning(str(rule.generate)), unique=unique)
+        if rule.generate != "scrambled":
+            return FromLists(Meaning(str(rule.generate)), unique=unique)
+        if not unique:
+            return Scrambled(None, "alnum")
+        mask = "a" * min(column.length or 12, 12)
+        return Mask(mask)
 
-    def _check_capacity(
-        self, relation: Relation, rows: int, columns: Sequence[ColumnPlan], keys: Sequence[KeyPlan]
-    ) -> None:
-        for key in keys:
-            parents = self._parent_rows(key)
-            if key.finds is Finds.INJECTED and rows > parents and not (key.optional or key.fan_out.orphans):
-                message = (
-                    f"{relation.name}: {rows} rows each want another {key.foreign_key.parent}, which has {parents} rows; "
-                    "lower the one or raise the other in [run.rows]"
-                )
-                raise PlanError(message)
-            if rows and not parents and key.optional is None and key.finds is not Finds.OWNER:
-                message = (
-                    f"{relation.name}: {rows} rows want a {key.foreign_key.parent}, which has none; "
-                    "give it rows in [run.rows]"
-                )
-                raise PlanError(message)
+
+def _constant(column: Column, where: str, rule: Rule, *, unique: bool) -> Constant:
+    if rule.value is None or unique:
+        why = "has no value" if rule.value is None else f"meets {where}, whose values must differ"
+        message = f'rule {rule.match!r}: generate = "constant" {why}'
+        raise PlanError(message)
+    try:
+        pa.array([rule.value]).cast(column.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        message = f"rule {rule.match!r}: its value is none of {where}, which is {column.native}"
+        raise PlanError(message) from None
+    return Constant(rule.value)
+
+
+def _pairs(key: ForeignKey) -> list[tuple[str, str]]:
+    return list(zip(key.columns, key.parent_columns, strict=True))

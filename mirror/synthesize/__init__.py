@@ -12,11 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mirror.generators import Choice, Finds, FromParent, Mask, Numbering, Sibling
-from mirror.synthesize import places
+from mirror.casts import cast
+from mirror.generators import Choice, Finds, FromLists, FromParent, Mask, Numbering, Sibling
+from mirror.synthesize import places, room, text
+from mirror.synthesize.candidates import Candidates
 from mirror.synthesize.parents import NONE, Deal
 from mirror.synthesize.rows import Rows
-from mirror.synthesize.structure import Structure
+from mirror.synthesize.streams import stream
+from mirror.synthesize.structure import Room, Structure
+from mirror.synthesize.together import find_all, needs_all, places_beside
 from mirror_connectors.base import writable_columns
 from mirror_profiles.columns import numeric
 
@@ -39,12 +43,15 @@ class Synthesis:
     def __init__(self, plan: Plan, *, workers: int = 1) -> None:
         self.plan = plan
         self._workers = workers
-        self.structure = Structure(plan)
+        self.structure = Structure(plan, self._room)
         self._deals: dict[tuple[RelationName, str], Deal] = {}
         self._kept: OrderedDict[tuple[RelationName, int], Rows] = OrderedDict()
         self._kept_rows = 0
         self._whole: dict[tuple[RelationName, str], pa.Array] = {}
         self._whole_codes: dict[tuple[RelationName, str], np.ndarray] = {}
+        self._whole_parents: dict[tuple[RelationName, str], np.ndarray] = {}
+        self._able: dict[tuple[RelationName, str], np.ndarray | None] = {}
+        self._candidates: dict[tuple[RelationName, str], Candidates] = {}
 
     def batches(self, name: RelationName) -> Iterator[pa.RecordBatch]:
         """Yield a relation's rows in order, one batch for each block that has any: the columns that a load supplies, in their Arrow types."""
@@ -57,6 +64,7 @@ class Synthesis:
         wanted = writable_columns(relation)
         fields = pa.schema([(column, relation.column(column).type) for column in wanted])
         rows = self.block(name, block)
+        rows.check()
         return pa.RecordBatch.from_arrays([rows.array(column) for column in wanted], schema=fields)
 
     def _ahead(self, name: RelationName, blocks: range) -> Iterator[pa.RecordBatch]:
@@ -110,8 +118,38 @@ class Synthesis:
         if place not in self._deals:
             relation = self.plan.relation(name)
             key = relation.key(foreign_key)
-            self._deals[place] = Deal(self.plan.seed, relation, key, self.rows(key.foreign_key.parent))
+            bounded = key.finds in (Finds.DEALT, Finds.INJECTED)
+            most = room.of_parents(self, relation, key) if bounded else None
+            self._deals[place] = Deal(self.plan.seed, relation, key, self.rows(key.foreign_key.parent), most)
         return self._deals[place]
+
+    def able(self, name: RelationName, foreign_key: str) -> np.ndarray | None:
+        """Return which rows of the parent may be found by a foreign key; None when all may."""
+        place = (name, foreign_key)
+        if place not in self._able:
+            relation = self.plan.relation(name)
+            key = relation.key(foreign_key)
+            self._able[place] = None if key.late else room.able(self, relation, key)
+        return self._able[place]
+
+    def candidates(self, name: RelationName, foreign_key: str) -> Candidates:
+        """Return the parent rows that a foreign key may find, in groups that agree on the columns shared with earlier keys."""
+        place = (name, foreign_key)
+        if place not in self._candidates:
+            key = self.plan.relation(name).key(foreign_key)
+            pairs = dict(zip(key.foreign_key.columns, key.foreign_key.parent_columns, strict=True))
+            columns = [self.whole(key.foreign_key.parent, pairs[column]) for column in key.shared]
+            weights = self.deal(name, foreign_key).counts
+            self._candidates[place] = Candidates(columns, self.able(name, foreign_key), weights)
+        return self._candidates[place]
+
+    def capacity(self, name: RelationName) -> int:
+        """Return how many of the planned rows a relation has room for, if all its keys are to find their parents."""
+        return room.capacity(self, self.plan.relation(name))
+
+    def _room(self, name: RelationName) -> Room | None:
+        relation = self.plan.relation(name)
+        return room.of_parents(self, relation, relation.key(str(relation.owner)))
 
     def owned_by(self, foreign_key: str) -> tuple[RelationName, FanOut]:
         """Return the relation owned along a foreign key, and the fan-out."""
@@ -149,6 +187,23 @@ class Synthesis:
             self._whole[place] = pa.concat_arrays(parts) if parts else pa.array([], type_)
         return self._whole[place]
 
+    def whole_parents(self, name: RelationName, foreign_key: str) -> np.ndarray:
+        """Return the parents that all of a relation's rows find, int64, in the order of the rows."""
+        place = (name, foreign_key)
+        if place not in self._whole_parents:
+            relation = self.plan.relation(name)
+            key = relation.key(foreign_key)
+            if needs_all(relation, key):
+                self._whole_parents[place] = find_all(self, relation, key)
+            else:
+                parts = [self.block(name, block).parents(foreign_key) for block in range(self.structure.blocks(name))]
+                self._whole_parents[place] = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+        return self._whole_parents[place]
+
+    def places(self, name: RelationName, foreign_key: str) -> np.ndarray:
+        """Return each row's place among the rows that find the same parent by a foreign key, int64, in the order of the rows."""
+        return places_beside(self.whole_parents(name, foreign_key))
+
     def keys_of(self, rows: Rows, key: KeyPlan, found: np.ndarray, column: str) -> pa.Array:
         """Return what the parent rows ``found`` hold in a column, NULL where there is no parent.
 
@@ -170,24 +225,58 @@ class Synthesis:
         return isinstance(generator, Numbering | Mask | Choice) and not relation.relation.column(column).nullable
 
     def at(self, name: RelationName, column: str, numbers: np.ndarray) -> pa.Array:
-        """Return a column's values in the rows given, of which some may lie beyond the last."""
+        """Return a column's values in the rows given, of which some may lie beyond the last: those are unlike any that is there."""
         relation = self.plan.relation(name)
-        generator = _generator(relation, column)
+        beyond = numbers >= relation.rows
+        if not beyond.any():
+            return self._there(relation, column, numbers)
+        strange = self._strange(relation, column, numbers[beyond])
+        if beyond.all():
+            return strange
+        place = np.empty(len(numbers), dtype=np.int64)
+        place[~beyond], place[beyond] = np.arange((~beyond).sum()), (~beyond).sum() + np.arange(beyond.sum())
+        return pa.concat_arrays([self._there(relation, column, numbers[~beyond]), strange]).take(pa.array(place))
+
+    def _there(self, relation: RelationPlan, column: str, numbers: np.ndarray) -> pa.Array:
+        name, generator = relation.name, _generator(relation, column)
         type_ = relation.relation.column(column).type
         if self._follows(name, column) and isinstance(generator, Numbering | Mask | Choice):
             return places.at(generator, numbers, type_, (self.plan.seed, name, column))
-        rows = max(relation.rows, 1)
-        inside = numbers % rows
-        if isinstance(generator, Sibling):
-            owners = self.structure.owners(name, inside)
-            rank = inside - self.structure.first(name, owners) + generator.start
+        owner = relation.owner
+        if isinstance(generator, Sibling) and owner == generator.foreign_key:
+            rank = numbers - self.structure.first(name, self.structure.owners(name, numbers)) + generator.start
             return numeric.to_arrow(rank.astype(float), np.ones(len(rank), dtype=bool), type_)
-        if isinstance(generator, FromParent) and relation.owner == generator.foreign_key:
+        if isinstance(generator, FromParent) and owner == generator.foreign_key:
             parent = relation.key(generator.foreign_key).foreign_key.parent
-            return self.at(parent, generator.column, self.structure.owners(name, inside)).cast(type_)
-        if not relation.rows:
-            return pa.nulls(len(numbers), type_)
-        return self.whole(name, column).take(pa.array(inside))
+            return cast(self.at(parent, generator.column, self.structure.owners(name, numbers)), type_)
+        return self.whole(name, column).take(pa.array(numbers))
+
+    def _strange(self, relation: RelationPlan, column: str, numbers: np.ndarray) -> pa.Array:
+        """Return values of rows beyond the last: none of a row that is there, and for different numbers different ones."""
+        name, generator = relation.name, _generator(relation, column)
+        type_ = relation.relation.column(column).type
+        names = (self.plan.seed, name, column)
+        if isinstance(generator, FromParent) and column in relation.key(generator.foreign_key).fills:
+            parent = relation.key(generator.foreign_key).foreign_key.parent
+            if parent != name:
+                beyond = numbers - relation.rows + self.rows(parent)
+                return cast(self.at(parent, generator.column, beyond), type_)
+        if isinstance(generator, Numbering):
+            return places.at(generator, numbers, type_, names)
+        if isinstance(generator, Mask) and generator.within is None:
+            return places.beyond(generator, numbers, type_, names)
+        if isinstance(generator, FromLists):
+            random = stream(*names, 0)
+            (made,) = text.draw(
+                [generator.meaning],
+                random=random,
+                rows=len(numbers),
+                locale=generator.locale or "en_US",
+                unique={0: numbers},
+                max_lengths=[relation.relation.column(column).length],
+            )
+            return made.cast(type_)
+        return places.above(self.whole(name, column), numbers - relation.rows)
 
 
 def _generator(relation: RelationPlan, column: str) -> object:

@@ -6,21 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mirror.synthesize.apart import distinct_places, ranks
+from mirror.synthesize.apart import ranks
+from mirror.synthesize.candidates import NOBODY as NONE
 from mirror.synthesize.streams import Permutation
-from mirror.synthesize.structure import fan_outs
-from mirror_connectors.errors import PlanError
-from mirror_profiles.matching import match
+from mirror.synthesize.structure import Room, fan_outs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import pyarrow as pa
-
     from mirror.plan import KeyPlan, RelationPlan
 
-NONE = -1
-"""Instead of a parent's row: the key is NULL."""
+__all__ = ["NONE", "Deal", "earlier_rows"]
 
 _UNKNOWN_LEVELS = (0.25, 0.75)
 """Roots, and rows right below them, where too few rows were there to learn a depth from."""
@@ -30,18 +24,21 @@ class Deal:
     """One foreign key's stubs: each parent has as many as it has children, laid out in a row.
 
     A child's row number under a keyed permutation is the stub it gets, so degrees come out as drawn without a look at any other child.
+    ``room`` bounds the children of each parent, to 0 for those that must not be found.
     """
 
-    def __init__(self, seed: int, relation: RelationPlan, key: KeyPlan, parents: int) -> None:
+    def __init__(self, seed: int, relation: RelationPlan, key: KeyPlan, parents: int, room: Room | None) -> None:
         self.key = key
         self.parents = parents
         self.rows = relation.rows
+        self.exact = room is not None and bool((room.most < relation.rows).any()) and key.most is not None
+        """Whether no parent may get a child too many: then the stubs themselves say which rows have none."""
+        self._able = None if room is None else np.flatnonzero(room.most > 0)
         self._names = (seed, relation.name, str(key.foreign_key))
         matched = round(relation.rows * (1 - key.fan_out.nulls))
-        counts = (
-            fan_outs(key.fan_out, parents, max(matched, 1), most=None, names=self._names) if parents else np.zeros(0)
-        )
-        self.ends = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        self.counts = fan_outs(key.fan_out, parents, max(matched, 1), room=room, names=self._names)
+        """Children of each parent, int64, shape (parents,)."""
+        self.ends = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
         self.starts = self._levels()
 
     def _levels(self) -> np.ndarray:
@@ -51,19 +48,37 @@ class Deal:
         ends[-1] = self.rows
         return np.concatenate([[0], ends])
 
+    @property
+    def roots(self) -> float:
+        """Share of a self-reference's rows that have no parent above them."""
+        return float((self.key.fan_out.levels or _UNKNOWN_LEVELS)[0])
+
+    @property
+    def able(self) -> int:
+        """How many parents can be found."""
+        return self.parents if self._able is None else len(self._able)
+
     def dealt(self, rows: np.ndarray) -> np.ndarray:
         """Return a parent for each child row; parents keep their share of children."""
-        if not self.parents:
+        if not self.ends[-1]:
             return np.full(len(rows), NONE)
-        stub = (Permutation(self.rows, "deal", *self._names)(rows) + 0.5) / self.rows * self.ends[-1]
+        place = Permutation(self.rows, "deal", *self._names)(rows)
+        if self.exact:
+            found = np.searchsorted(self.ends, place, side="right") - 1
+            return np.where(place < self.ends[-1], found, NONE)
+        stub = (place + 0.5) / self.rows * self.ends[-1]
         return np.searchsorted(self.ends, stub, side="right").clip(1, self.parents) - 1
 
     def injected(self, rows: np.ndarray) -> np.ndarray:
-        """Return another parent for each child row; rows beyond the number of parents get `NONE`."""
+        """Return another parent for each child row; where there are more rows than parents, some get `NONE`."""
         found = np.full(len(rows), NONE)
-        able = rows < self.parents
-        if able.any():
-            found[able] = Permutation(self.parents, "deal", *self._names)(rows[able])
+        place = rows
+        if self.rows > self.able:
+            place = Permutation(self.rows, "stub", *self._names)(rows)
+        some = place < self.able
+        if some.any():
+            numbers = Permutation(self.able, "deal", *self._names)(place[some])
+            found[some] = numbers if self._able is None else self._able[numbers]
         return found
 
     def climbed(self, rows: np.ndarray) -> np.ndarray:
@@ -80,36 +95,19 @@ class Deal:
                 above = np.searchsorted(self.ends, self.ends[low] + place * weight, side="right") - 1
             else:
                 above = low + (place * (high - low)).astype(np.int64)
-            found[mine] = above.clip(low, high - 1)
+            found[mine] = np.clip(above, min(low, high - 1), high - 1)
         return found
 
-    def apart(self, owner: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """Return parents of which no two rows of one owner have the same; ``owner`` is sorted."""
-        return distinct_places(owner, self.ends, random)
 
+def earlier_rows(group: np.ndarray, uniforms: np.ndarray | None) -> np.ndarray:
+    """Return for each row an earlier row of its group, or without ``uniforms`` the one right before; `NONE` for the first.
 
-def earlier_siblings(owner: np.ndarray, first: np.ndarray, roots: float, random: np.random.Generator) -> np.ndarray:
-    """Return for each row an earlier row of its owner, `NONE` for the first and for a share ``roots`` of the others."""
-    rank, _ = ranks(owner)
-    chosen = first + np.floor(random.random(len(owner)) * rank).astype(np.int64)
-    return np.where((rank == 0) | (random.random(len(owner)) < roots), NONE, chosen)
-
-
-def agreeing(
-    child: Sequence[pa.Array], parent: Sequence[pa.Array], random: np.random.Generator, *, optional: bool, what: str
-) -> np.ndarray:
-    """Return for each child row a parent row whose shared columns are equal, all alike likely.
-
-    Raises PlanError, naming ``what``, when a row that must have a parent finds none.
+    ``group`` is that of every row of the relation, int64, in any order.
     """
-    groups = match(parent, parent)
-    order = np.argsort(groups, kind="stable")
-    sizes = np.bincount(groups[groups >= 0], minlength=max(len(groups), 1))
-    starts = np.searchsorted(groups[order], np.arange(len(sizes)))
-    mine = match(child, parent)
-    if (mine < 0).any() and not optional:
-        message = f"{what}: some rows find no parent that agrees on the shared columns; give the parent more rows in [run.rows]"
-        raise PlanError(message)
-    group = mine.clip(0)
-    place = starts[group] + np.floor(random.random(len(mine)) * sizes[group]).astype(np.int64)
-    return np.where(mine < 0, NONE, order[place.clip(0, max(len(order) - 1, 0))] if len(order) else NONE)
+    order = np.argsort(group, kind="stable")
+    rank, _ = ranks(group[order])
+    start = np.arange(len(order)) - rank
+    back = rank - 1 if uniforms is None else np.floor(uniforms[order] * rank).astype(np.int64)
+    found = np.empty(len(group), dtype=np.int64)
+    found[order] = np.where(rank == 0, NONE, order[(start + back).clip(0)] if len(order) else NONE)
+    return found

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mirror.generators import Choice, Mask, Numbering
-from mirror.keys import mask_sizes
+from mirror.keys import capacity, mask_sizes
 from mirror.synthesize.streams import Permutation
+from mirror_profiles import columns
 from mirror_profiles.columns import numeric, temporal
+from mirror_profiles.columns.kinds import Tick
 
 _LETTERS = {
     "A": np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", dtype=np.uint8),
@@ -25,6 +28,8 @@ def at(
     """Return the values of the rows given (int64), in an Arrow type; ``names`` key the bijection."""
     there = np.ones(len(rows), dtype=bool)
     if isinstance(generator, Numbering):
+        if generator.digits:
+            return numeric.to_arrow(generator.start + rows / 10.0**generator.digits, there, type_)
         values = rows + generator.start
         if pa.types.is_temporal(type_):
             return temporal.to_arrow(values * generator.tick, there, type_)
@@ -37,6 +42,38 @@ def at(
         places = rows if generator.unique else Permutation(_WIDEST, *names)(rows)
         return pa.array(generator.values).take(pa.array(places % len(generator.values))).cast(type_)
     return _masked(generator.mask, rows, names).cast(type_)
+
+
+def shuffled(numbers: np.ndarray, names: tuple[object, ...]) -> np.ndarray:
+    """Return whole numbers from 0 that follow from those given (int64) and look like chance."""
+    return Permutation(_WIDEST, *names)(numbers % _WIDEST)
+
+
+def beyond(generator: Mask, rows: np.ndarray, type_: pa.DataType, names: tuple[object, ...]) -> pa.Array:
+    """Return the values of rows beyond those that are there; where the mask has no more, longer ones."""
+    sizes = capacity(generator.mask)
+    made = _masked(generator.mask, rows, names)
+    if (rows >= sizes).any():
+        longer = pc.binary_join_element_wise(made, pa.array(rows).cast(pa.string()), "-")
+        made = pc.if_else(pa.array(rows >= sizes), longer, made)
+    return made.cast(type_)
+
+
+def above(values: pa.Array, steps: np.ndarray) -> pa.Array:
+    """Return values of the same type that none of ``values`` equals, another one for each of ``steps`` (from 0)."""
+    type_ = values.type
+    there = np.ones(len(steps), dtype=bool)
+    if pa.types.is_temporal(type_) and not pa.types.is_time(type_):
+        micros = temporal.microseconds(values)[0].max(initial=0)
+        day = Tick.DAY if pa.types.is_date32(type_) else Tick.SECOND
+        return temporal.to_arrow((micros // day + 1 + steps) * day, there, type_)
+    if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
+        floats, known = numeric.to_numpy(values)
+        return numeric.to_arrow(np.floor(floats[known].max(initial=0.0)) + 1 + steps, there, type_)
+    if columns.is_text(type_):
+        longest = pc.max(pc.utf8_length(values)).as_py() or 0
+        return pc.utf8_lpad(pa.array(steps).cast(pa.string()), longest + 1, "0").cast(type_)
+    return pa.nulls(len(steps), type_)
 
 
 def _masked(mask: str, rows: np.ndarray, names: tuple[object, ...]) -> pa.Array:
@@ -71,8 +108,6 @@ def _masked(mask: str, rows: np.ndarray, names: tuple[object, ...]) -> pa.Array:
 
 def _wide(mask: str, rows: np.ndarray, names: tuple[object, ...]) -> pa.Array:
     """Spell a mask with literal characters beyond ASCII: they are put in after the rest was made."""
-    import pyarrow.compute as pc
-
     plain = "".join(sign if sign in _LETTERS or sign.isascii() else "?" for sign in mask)
     made = _masked(plain, rows, names)
     pieces = [

@@ -28,12 +28,13 @@ from mirror.generators import (
 )
 from mirror.synthesize import places, text
 from mirror.synthesize.apart import distinct_places, ranks, rising
-from mirror.synthesize.parents import NONE, agreeing, earlier_siblings
+from mirror.synthesize.parents import NONE, earlier_rows
 from mirror.synthesize.streams import stream
+from mirror.synthesize.together import needs_all
 from mirror_connectors.errors import PlanError
 from mirror_profiles import columns, dependence
 from mirror_profiles.columns import numeric, temporal
-from mirror_profiles.columns.kinds import Boolean, Categorical, Numeric, Temporal
+from mirror_profiles.columns.kinds import Boolean, Categorical, Numeric, Temporal, Tick
 from mirror_profiles.matching import match
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Rows:
         self._codes: dict[str, np.ndarray] = {}
         self._arrays: dict[str, pa.Array] = {}
         self._parents: dict[str, np.ndarray] = {}
+        self._lent: dict[str, np.ndarray] = {}
+        self._drawings: dict[str, np.ndarray] = {}
         self._columns = {column.column: column for column in plan.columns}
 
     def __len__(self) -> int:
@@ -68,8 +71,12 @@ class Rows:
         return np.arange(self.span.start, self.span.end)
 
     def random(self, column: str) -> np.random.Generator:
-        """Return the stream of a column in this block."""
-        return stream(self._world.plan.seed, self.plan.name, column, self.block)
+        """Return the stream of a column, standing at the first row of this block; one word belongs to each row."""
+        return stream(self._world.plan.seed, self.plan.name, column, self.span.start)
+
+    def uniforms(self, column: str) -> np.ndarray:
+        """Return a uniform (0 ≤ u < 1) for each row, float64."""
+        return self.random(column).random(len(self))
 
     @property
     def owners(self) -> np.ndarray:
@@ -84,80 +91,132 @@ class Rows:
             self._parents[foreign_key] = self._find(self.plan.key(foreign_key))
         return self._parents[foreign_key]
 
+    def check(self) -> None:
+        """Find the parents of those keys whose columns are all given by others. Raises PlanError where one finds none."""
+        for key in self.plan.keys:
+            if key.finds is Finds.GIVEN:
+                self.parents(str(key.foreign_key))
+
     def _find(self, key: KeyPlan) -> np.ndarray:
         name, numbers = self.plan.name, self.numbers
         spelling = str(key.foreign_key)
+        if key.finds is Finds.OWNER:
+            return self._world.structure.owners(name, numbers)
+        if key.finds is Finds.COPIED:
+            return self._copied(key)
         deal = self._world.deal(name, spelling)
-        match key.finds:
-            case Finds.OWNER:
-                return self._world.structure.owners(name, numbers)
-            case Finds.TREE:
-                return deal.climbed(numbers)
-            case Finds.SIBLING:
-                first = self._world.structure.first(name, self.owners)
-                roots = key.fan_out.levels[0] if key.fan_out.levels else 0.0
-                return earlier_siblings(self.owners, first, roots, self.random(spelling))
-            case Finds.DEALT:
-                found = deal.dealt(numbers)
-            case Finds.INJECTED:
-                found = deal.injected(numbers)
-            case Finds.DISTINCT:
-                found = deal.apart(self.owners, self.random(spelling))
-            case Finds.WITHIN:
-                found = self._agreeing(key)
-            case Finds.COPIED:
-                return self._copied(key)
-            case Finds.GIVEN:
-                return np.full(len(self), NONE)
-            case _:
-                assert_never(key.finds)
-        return self._thinned(key, found, deal.parents)
+        if needs_all(self.plan, key):
+            found = self._world.whole_parents(name, spelling)[self.span.start : self.span.end]
+        else:
+            match key.finds:
+                case Finds.TREE:
+                    found = deal.climbed(numbers)
+                case Finds.CHAIN if not key.shared:
+                    found = np.where(numbers > 0, numbers - 1, NONE)
+                case Finds.SIBLING | Finds.CHAIN:
+                    uniforms = self.uniforms(f"{spelling} row") if key.finds is Finds.SIBLING else None
+                    found = earlier_rows(self.owners, uniforms)
+                    found = np.where(found == NONE, NONE, found + self.span.start)
+                case Finds.DEALT:
+                    found = deal.dealt(numbers)
+                case Finds.INJECTED:
+                    found = deal.injected(numbers)
+                case Finds.DISTINCT:
+                    jitter, shuffle = self.uniforms(f"{spelling} jitter"), self.uniforms(f"{spelling} shuffle")
+                    found = self._world.candidates(name, spelling).apart(
+                        self.owners, self._groups(key), jitter, shuffle
+                    )
+                case Finds.WITHIN | Finds.GIVEN:
+                    uniforms = self.uniforms(f"{spelling} row")
+                    found = self._world.candidates(name, spelling).draw(self._groups(key), uniforms)
+                case _:
+                    assert_never(key.finds)
+        if key.foreign_key.parent == name and key.finds in (Finds.TREE, Finds.SIBLING, Finds.CHAIN):
+            return self._rooted(key, found, deal.roots)
+        self._lent[spelling] = found
+        return self._thinned(key, found, deal.parents, exact=deal.exact)
 
-    def _agreeing(self, key: KeyPlan) -> np.ndarray:
-        foreign_key = key.foreign_key
-        pairs = [
-            (child, parent)
-            for child, parent in zip(foreign_key.columns, foreign_key.parent_columns, strict=True)
-            if child in key.shared
-        ]
-        return agreeing(
-            [self.array(child) for child, _ in pairs],
-            [self._world.whole(foreign_key.parent, parent) for _, parent in pairs],
-            self.random(str(foreign_key)),
-            optional=key.optional is not None,
-            what=str(foreign_key),
-        )
+    def _groups(self, key: KeyPlan) -> np.ndarray:
+        """Return which of a key's candidates agree with each row on the columns that are given."""
+        candidates = self._world.candidates(self.plan.name, str(key.foreign_key))
+        return candidates.groups([self.array(column) for column in key.shared], len(self))
 
     def _copied(self, key: KeyPlan) -> np.ndarray:
         mine = [self.array(column) for column in key.foreign_key.columns]
         theirs = [self._world.whole(key.foreign_key.parent, column) for column in key.foreign_key.parent_columns]
         return np.maximum(match(mine, theirs), NONE)
 
-    def _thinned(self, key: KeyPlan, found: np.ndarray, parents: int) -> np.ndarray:
+    def _rooted(self, key: KeyPlan, found: np.ndarray, roots: float) -> np.ndarray:
+        """Make roots: of a relation's rows that refer to others of it, some say NULL and some refer to themselves, as in the source."""
+        # of too few rows nothing was learned; then roots are NULL where they can be
+        nulls = key.fan_out.nulls if key.fan_out.levels or key.optional is None else 1.0
+        if key.finds is Finds.CHAIN and (key.optional is None or not nulls):
+            return self.numbers  # if one referred to itself and the next one to it, they would find the same
+        if key.finds is not Finds.TREE:
+            found = np.where(self.uniforms(f"{key.foreign_key} root") < roots, NONE, found)
+        if key.finds is Finds.CHAIN:
+            return found
+        itself = (found == NONE) & ~self._unbound(key)
+        if key.optional is not None:
+            itself &= self.uniforms(f"{key.foreign_key} itself") * roots >= nulls
+        return np.where(itself, self.numbers, found)
+
+    def _unbound(self, key: KeyPlan) -> np.ndarray:
+        """Say for which rows a key is NULL because a column of it is that an earlier key has given."""
+        found = np.zeros(len(self), dtype=bool)
+        for column in key.shared:
+            if self.plan.relation.column(column).nullable:
+                found |= pc.is_null(self.array(column)).to_numpy(zero_copy_only=False)
+        return found
+
+    def _thinned(self, key: KeyPlan, found: np.ndarray, parents: int, *, exact: bool) -> np.ndarray:
         """Take away the parents of rows whose key is NULL or finds nobody, at the source's share of each."""
         fan_out = key.fan_out
+        nobody = (found == NONE) & ~self._unbound(key) if key.optional is None else np.zeros(len(self), dtype=bool)
         if fan_out.orphans:
-            share = fan_out.orphans / (1 - fan_out.nulls)
-            lost = (self.random(f"{key.foreign_key}?").random(len(self)) < share) | (found == NONE)
-            found = np.where(lost, parents + self.numbers, found)
-        if key.optional is not None and fan_out.nulls:
-            found = np.where(self.codes(key.optional) == 0, NONE, found)
+            share = fan_out.orphans / max(1 - fan_out.nulls, fan_out.orphans)
+            lost = (self.uniforms(f"{key.foreign_key}?") < share) & (found != NONE) & bool(key.fills)
+            found = np.where(lost | nobody, parents + self.numbers, found)
+        elif nobody.any() and not key.late:
+            message = (
+                f"{self.plan.name}: rows find no {key.foreign_key.parent} along ({', '.join(key.foreign_key.columns)})"
+                + (f" that agrees with them on ({', '.join(key.shared)})" if key.shared else "")
+                + "; give the parent more rows in [run.rows]"
+            )
+            raise PlanError(message)
+        scarce = key.finds is Finds.INJECTED and (found == NONE).any()
+        if key.optional is not None and fan_out.nulls and not exact and not scarce:
+            found = np.where(self._drawn_codes(key.optional) == 0, NONE, found)
         return found
 
     def codes(self, column: str) -> np.ndarray:
         """Return the column's codes, int16: what other columns may depend on; 0 is NULL."""
         if column not in self._codes:
-            self._codes[column] = self._draw_codes(self._columns[column])
+            self._codes[column] = self._codes_of(self._columns[column])
         return self._codes[column]
+
+    def _codes_of(self, plan: ColumnPlan) -> np.ndarray:
+        marginal, generator = plan.profile.marginal, plan.generator
+        if isinstance(generator, Drawn):
+            return self._drawn_codes(plan.column)
+        if isinstance(marginal, Numeric | Temporal | Categorical | Boolean) and plan.profile.anchor is None:
+            return columns.encode(marginal, self.array(plan.column))
+        if isinstance(generator, FromParent | Null | Copied):
+            return pc.is_valid(self.array(plan.column)).to_numpy(zero_copy_only=False).astype(np.int16)
+        return self._drawn_codes(plan.column)
+
+    def _drawn_codes(self, column: str) -> np.ndarray:
+        """Return what was drawn for a column before keys had their say."""
+        if column not in self._drawings:
+            self._drawings[column] = self._draw_codes(self._columns[column])
+        return self._drawings[column]
 
     def _draw_codes(self, plan: ColumnPlan) -> np.ndarray:
         profile = plan.profile
-        rows = len(self)
-        if isinstance(plan.generator, Copied):
-            return columns.encode(profile.marginal, self.array(plan.column))
-        uniforms = self.random(f"{plan.column} codes").random(rows)
+        uniforms = self.uniforms(f"{plan.column} codes")
         if profile.dependence is not None and not isinstance(plan.generator, DistinctWithinOwner):
-            seen = [self._explaining(explainer) for explainer in profile.dependence.explainers]
+            before = self.plan.fills(plan.column)
+            seen = [self._explaining(explainer, before=before) for explainer in profile.dependence.explainers]
             codes = dependence.draw(profile.dependence.table, dependence.cells_of(profile.dependence, seen), uniforms)
         else:
             shares = np.array([profile.nulls, *(np.asarray(columns.weights(profile.marginal)) * (1 - profile.nulls))])
@@ -167,9 +226,10 @@ class Rows:
             codes = np.maximum(codes, 1)
         return codes
 
-    def _explaining(self, explainer: Explainer) -> np.ndarray:
+    def _explaining(self, explainer: Explainer, *, before: bool) -> np.ndarray:
+        """Return the codes of what explains a column; ``before`` any key has found its parent, if the column is part of one."""
         if explainer.foreign_key is None:
-            return self.codes(str(explainer.column))
+            return (self._drawn_codes if before else self.codes)(str(explainer.column))
         if explainer.column is None:
             child, fan_out = self._world.owned_by(explainer.foreign_key)
             counts = self._world.structure.children(child, self.span)
@@ -197,17 +257,21 @@ class Rows:
             case Drawn():
                 return self._drawn(plan, type_)
             case DistinctWithinOwner():
-                return self._moved_apart(plan, type_)
+                return self._moved_apart(plan, generator, type_)
             case FromLists():
                 return self._with_nulls(plan, self._texts[plan.column])
             case Scrambled():
                 return self._with_nulls(plan, self._scrambled(plan, generator, type_))
             case Sibling():
-                rank, _ = ranks(self.owners)
-                there = np.ones(len(self), dtype=bool)
-                return numeric.to_arrow((rank + generator.start).astype(float), there, type_)
+                numbers = self._places(generator.foreign_key) + generator.start
+                return numeric.to_arrow(numbers.astype(float), np.ones(len(self), dtype=bool), type_)
+            case Choice() if generator.within is not None:
+                return self._with_nulls(plan, self._chosen_apart(plan, generator, generator.within).cast(type_))
             case Numbering() | Mask() | Choice():
-                made = places.at(generator, self.numbers, type_, (self._world.plan.seed, self.plan.name, plan.column))
+                numbers = self.numbers
+                if isinstance(generator, Mask) and generator.within is not None:
+                    numbers = self._places(generator.within)
+                made = places.at(generator, numbers, type_, (self._world.plan.seed, self.plan.name, plan.column))
                 return self._with_nulls(plan, made)
             case Constant():
                 return self._with_nulls(
@@ -216,48 +280,64 @@ class Rows:
             case _:
                 assert_never(generator)
 
+    def _places(self, foreign_key: str) -> np.ndarray:
+        """Return each row's place (from 0) among the rows that find the same parent by a foreign key, int64."""
+        if foreign_key == self.plan.owner:
+            return ranks(self.owners)[0]
+        return self._world.places(self.plan.name, foreign_key)[self.span.start : self.span.end]
+
+    def _chosen_apart(self, plan: ColumnPlan, generator: Choice, within: str) -> pa.Array:
+        """Choose values that differ among the rows of one parent: as many steps on in the list as the row's place there."""
+        start = places.shuffled(self.parents(within), (self._world.plan.seed, self.plan.name, plan.column))
+        chosen = (start + self._places(within)) % len(generator.values)
+        return pa.array(generator.values).take(pa.array(chosen))
+
     def _with_nulls(self, plan: ColumnPlan, values: pa.Array) -> pa.Array:
         if not self.plan.relation.column(plan.column).nullable:
             return values
-        return pc.if_else(pa.array(self.codes(plan.column) > 0), values, pa.scalar(None, values.type))
+        return pc.if_else(pa.array(self._drawn_codes(plan.column) > 0), values, pa.scalar(None, values.type))
 
     def _from_parent(self, plan: ColumnPlan, generator: FromParent, type_: pa.DataType) -> pa.Array:
         key = self.plan.key(generator.foreign_key)
         found = self.parents(generator.foreign_key)
-        if key.finds in (Finds.TREE, Finds.SIBLING) and not self.plan.relation.column(plan.column).nullable:
-            # where a root cannot say NULL it points at itself
-            found = np.where(found == NONE, self.numbers, found)
-        if plan.column in key.fills:
-            values = self._world.keys_of(self, key, found, generator.column)
-        else:
-            known = np.where(found < self._world.rows(key.foreign_key.parent), found, NONE)
-            values = self._world.keys_of(self, key, known, generator.column)
+        known = found < self._world.rows(key.foreign_key.parent)
+        found = self._lending(plan, key, found) if plan.column in key.fills else np.where(known, found, NONE)
+        values = self._world.keys_of(self, key, found, generator.column)
         try:
             values = cast(values, type_)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            # Arrow's own text may quote a value
             message = (
                 f"{key.foreign_key}: made values of {values.type}, which cannot be spelled as {type_}; "
                 f"give the parent's column a generator that fits both with a [[rules]] entry"
             )
-            raise PlanError(message) from error
-        if (
-            generator.otherwise is not None
-            and (found < 0).any() | (found >= self._world.rows(key.foreign_key.parent)).any()
-        ):
-            base = self._make(plan, generator.otherwise)
-            ours = (found >= 0) & (found < self._world.rows(key.foreign_key.parent))
-            values = pc.if_else(pa.array(ours), values, base)
+            raise PlanError(message) from None
+        if generator.otherwise is not None and (found == NONE).any():
+            values = pc.if_else(pa.array(found != NONE), values, self._make(plan, generator.otherwise))
         return values
 
+    def _lending(self, plan: ColumnPlan, key: KeyPlan, found: np.ndarray) -> np.ndarray:
+        """Return whose value a column takes: where the key is NULL by another column, it is that of a parent all the same."""
+        nullable = self.plan.relation.column(plan.column).nullable
+        if (nullable and (plan.profile.nulls or plan.column == key.optional)) or (found != NONE).all():
+            return found
+        if key.foreign_key.parent == self.plan.name:
+            return np.where(found == NONE, self.numbers, found)
+        deal = self._world.deal(self.plan.name, str(key.foreign_key))
+        lent = self._lent.get(str(key.foreign_key), found)
+        lent = np.where(lent == NONE, deal.dealt(self.numbers), lent)
+        return np.where(found == NONE, lent, found)
+
     def _drawn(self, plan: ColumnPlan, type_: pa.DataType) -> pa.Array:
-        codes, marginal = self.codes(plan.column), plan.profile.marginal
-        uniforms = self.random(plan.column).random(len(self))
+        codes, marginal = self._drawn_codes(plan.column), plan.profile.marginal
+        uniforms = self.uniforms(plan.column)
         anchor = plan.profile.anchor
         if anchor is None or not isinstance(marginal, Temporal):
             if not isinstance(marginal, Numeric | Temporal | Categorical | Boolean):
                 message = f"{self.plan.name}.{plan.column}: a {marginal.kind} column cannot be drawn from its marginal"
                 raise PlanError(message)
-            return columns.decode(marginal, codes, uniforms, type_)
+            made = columns.decode(marginal, codes, uniforms, type_)
+            return made if plan.domain is None else plan.domain.clip(made)
         if anchor.foreign_key is None:
             before = self.array(anchor.column)
         else:
@@ -268,30 +348,34 @@ class Rows:
         # an anchor that is not there leaves the gap without a start
         start = np.where(there, micros, _DECADE)
         nullable = self.plan.relation.column(plan.column).nullable
-        return temporal.to_arrow(start + gaps, (codes > 0) & (there | (not nullable)), type_)
+        made = temporal.to_arrow(start + gaps, (codes > 0) & (there | (not nullable)), type_)
+        return made if plan.domain is None else plan.domain.clip(made)
 
-    def _moved_apart(self, plan: ColumnPlan, type_: pa.DataType) -> pa.Array:
+    def _moved_apart(self, plan: ColumnPlan, generator: DistinctWithinOwner, type_: pa.DataType) -> pa.Array:
         marginal = plan.profile.marginal
         if isinstance(marginal, Categorical | Boolean):
             ends = np.concatenate([[0.0], np.cumsum(columns.weights(marginal))])
-            codes = distinct_places(self.owners, ends, self.random(f"{plan.column} apart")) + 1
+            jitter, shuffle = self.uniforms(f"{plan.column} jitter"), self.uniforms(f"{plan.column} shuffle")
+            codes = distinct_places(self.owners, ends, jitter, shuffle) + 1
             return columns.decode(marginal, codes.astype(np.int16), np.zeros(len(self)), type_)
         drawn = self._drawn(plan, type_)
         there = np.ones(len(self), dtype=bool)
         if isinstance(marginal, Temporal):
-            ticks = temporal.microseconds(drawn)[0] // marginal.tick
-            return temporal.to_arrow(rising(self.owners, ticks) * marginal.tick, there, type_)
+            tick = Tick.DAY if pa.types.is_date32(type_) else marginal.tick
+            ticks = temporal.microseconds(drawn)[0] // tick
+            return temporal.to_arrow(rising(self.owners, ticks) * tick, there, type_)
         grid = 10.0 ** (marginal.decimals or 0) if isinstance(marginal, Numeric) else 1.0
         steps = np.rint(numeric.to_numpy(drawn)[0] * grid).astype(np.int64)
-        return numeric.to_arrow(rising(self.owners, steps) / grid, there, type_)
+        highest = None if generator.highest is None else int(generator.highest * grid)
+        return numeric.to_arrow(rising(self.owners, steps, highest=highest) / grid, there, type_)
 
     def _lengths(self, lengths: Numeric | None, column: str) -> np.ndarray | None:
         if lengths is None:
             return None
-        random = self.random(f"{column} lengths")
         upper = np.cumsum(lengths.weights)
-        codes = np.searchsorted(upper / upper[-1], random.random(len(self)), side="right") + 1
-        return numeric.decode(lengths, codes.clip(1, len(upper)), random.random(len(self))).astype(np.int64)
+        codes = np.searchsorted(upper / upper[-1], self.uniforms(f"{column} length"), side="right") + 1
+        within = self.uniforms(f"{column} length within")
+        return numeric.decode(lengths, codes.clip(1, len(upper)), within).astype(np.int64)
 
     def _scrambled(self, plan: ColumnPlan, generator: Scrambled, type_: pa.DataType) -> pa.Array:
         lengths = self._lengths(generator.lengths, plan.column)
@@ -312,19 +396,24 @@ class Rows:
             if isinstance(generator := _text_generator(plan.generator), FromLists)
         ]
         locales = [generator.locale for _, generator in wanted if generator.locale is not None]
-        made = text.draw(
-            [generator.meaning for _, generator in wanted],
-            random=self.random("text"),
-            rows=len(self),
-            locale=locales[0] if locales else "en_US",
-            unique={place: self.numbers for place, (_, generator) in enumerate(wanted) if generator.unique},
-            max_lengths=[self.plan.relation.column(plan.column).length for plan, _ in wanted],
-            lengths={
-                place: lengths
-                for place, (plan, generator) in enumerate(wanted)
-                if (lengths := self._lengths(generator.lengths, plan.column)) is not None
-            },
-        )
+        most = [self.plan.relation.column(plan.column).length for plan, _ in wanted]
+        try:
+            made = text.draw(
+                [generator.meaning for _, generator in wanted],
+                random=self.random("text"),
+                rows=len(self),
+                locale=locales[0] if locales else "en_US",
+                unique={place: self.numbers for place, (_, generator) in enumerate(wanted) if generator.unique},
+                max_lengths=most,
+                lengths={
+                    place: lengths
+                    for place, (plan, generator) in enumerate(wanted)
+                    if (lengths := self._lengths(generator.lengths, plan.column)) is not None
+                },
+            )
+        except ValueError as error:
+            message = f"{self.plan.name}: {error}"
+            raise PlanError(message) from error
         return {
             plan.column: values.cast(self.plan.relation.column(plan.column).type)
             for (plan, _), values in zip(wanted, made, strict=True)

@@ -8,6 +8,8 @@ import numpy as np
 
 _ROUNDS = 6
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+_WORDS = 4
+"""64-bit words that one step of Philox's counter gives."""
 
 
 def _key(*parts: object) -> bytes:
@@ -15,9 +17,16 @@ def _key(*parts: object) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
-def stream(seed: int, relation: object, column: str, block: int) -> np.random.Generator:
-    """Return the stream of one column in one block: the same wherever, whenever and in whatever order it is drawn."""
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(_key(seed, relation, column, block), "little")))
+def stream(seed: int, relation: object, column: str, start: int) -> np.random.Generator:
+    """Return the stream of one column of a relation, standing at the row ``start``: one word (a float, say) belongs to each row.
+
+    So what a row draws is the same wherever, whenever and in whatever order it is drawn, and in blocks of whatever size.
+    """
+    counter = np.random.Philox(key=int.from_bytes(_key(seed, relation, column), "little"))
+    counter.advance(start // _WORDS)
+    found = np.random.Generator(counter)
+    found.random(start % _WORDS)
+    return found
 
 
 class Permutation:

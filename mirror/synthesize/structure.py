@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mirror.generators import Finds
 from mirror.synthesize.streams import Permutation
+from mirror_connectors.errors import PlanError
 
 if TYPE_CHECKING:
-    from mirror.plan import Plan, RelationPlan
+    from collections.abc import Callable
+
+    from mirror.plan import Plan
     from mirror_connectors.schema import RelationName
     from mirror_profiles.profile import FanOut
 
@@ -29,33 +32,86 @@ class Span:
         return self.end - self.start
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many children parents can have: each for itself, and those of one group together."""
+
+    most: np.ndarray
+    """Most children of each parent, int64, shape (parents,)."""
+    group: np.ndarray | None = None
+    """Group of each parent, int64, shape (parents,); -1 is a group of its own kind, which has no bound."""
+    together: np.ndarray | None = None
+    """Most children of the parents of each group, int64, shape (groups,)."""
+
+    def within(self, wanted: np.ndarray) -> np.ndarray:
+        """Return how many of the ``wanted`` children (none negative) each parent can have when all are served in order."""
+        wanted = np.minimum(wanted, self.most)
+        if self.group is None or self.together is None:
+            return wanted
+        order = np.argsort(self.group, kind="stable")
+        group = self.group[order]
+        sums = np.cumsum(wanted[order])
+        starts = np.searchsorted(group, group)
+        before = np.where(starts > 0, sums[starts - 1], 0)
+        bound = np.where(group < 0, sums[-1] if len(sums) else 0, self.together[group])
+        reached = np.minimum(sums - before, bound)
+        first = np.arange(len(group)) == starts
+        granted = np.empty_like(wanted)
+        granted[order] = np.where(first, reached, np.diff(reached, prepend=0))
+        return granted
+
+    @property
+    def total(self) -> int:
+        """Most children of all parents."""
+        return int(self.within(self.most).sum())
+
+
 class Structure:
     """Rows of every relation laid out in order: those of the first owner, of the second, ….
 
-    Memory is eight bytes for each row that owns others.
+    Memory is eight bytes for each row that owns others. ``room`` says how many rows the owners of a relation can have; None is any number.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, room: Callable[[RelationName], Room | None]) -> None:
         self._plan = plan
+        self._room = room
         self._ends: dict[RelationName, np.ndarray] = {}
+        self._laying: list[RelationName] = []
+        self._lock = threading.RLock()
         self._roots: dict[RelationName, tuple[RelationName, ...]] = {}
         for relation in plan.relations:
             owner = relation.owner
-            if owner is None:
-                self._roots[relation.name] = (relation.name,)
-                continue
-            key = relation.key(owner)
-            parent = key.foreign_key.parent
-            self._roots[relation.name] = (*self._roots[parent], relation.name)
-            counts = fan_outs(
-                key.fan_out,
-                plan.relation(parent).rows,
-                relation.rows,
-                most=relation.most_per_owner,
-                names=(plan.seed, owner),
-            )
-            self._ends[relation.name] = np.concatenate([[0], np.cumsum(counts)])
-        self._sizes = {root: self._block_size(root) for path in self._roots.values() for root in path[:1]}
+            before = () if owner is None else self._roots[relation.key(owner).foreign_key.parent]
+            self._roots[relation.name] = (*before, relation.name)
+        self._sizes = {root: self._block_size(root) for root in {path[0] for path in self._roots.values()}}
+
+    def ends(self, name: RelationName) -> np.ndarray:
+        """Return the first row of each owner, and the number of rows at the end, int64, shape (owners + 1,).
+
+        Raises PlanError when the owners have no room for the planned rows.
+        """
+        with self._lock:
+            if name not in self._ends:
+                if name in self._laying:
+                    message = f"{name}: how many rows its owners have depends on its own keys; leave one of them out with exclude"
+                    raise PlanError(message)
+                self._laying.append(name)
+                try:
+                    self._ends[name] = self._lay(name)
+                finally:
+                    self._laying.pop()
+            return self._ends[name]
+
+    def _lay(self, name: RelationName) -> np.ndarray:
+        relation = self._plan.relation(name)
+        key = relation.key(str(relation.owner))
+        parents = self._plan.relation(key.foreign_key.parent).rows
+        room = self._room(name)
+        counts = fan_outs(key.fan_out, parents, relation.rows, room=room, names=(self._plan.seed, str(relation.owner)))
+        if (found := int(counts.sum())) != relation.rows:
+            message = f"{name}: wanted {relation.rows} rows, its {parents} owners have room for {found}; lower its rows in [run.rows]"
+            raise PlanError(message)
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
     def _block_size(self, root: RelationName) -> int:
         tree = [relation for relation in self._plan.relations if self._roots[relation.name][0] == root]
@@ -74,30 +130,27 @@ class Structure:
         size, rows = self._sizes[path[0]], self._plan.relation(path[0]).rows
         start, end = min(block * size, rows), min((block + 1) * size, rows)
         for owned in path[1:]:
-            ends = self._ends[owned]
+            ends = self.ends(owned)
             start, end = int(ends[start]), int(ends[end])
         return Span(start, end)
 
     def owners(self, name: RelationName, rows: np.ndarray) -> np.ndarray:
         """Return the owner's row for each row given, int64."""
-        return np.searchsorted(self._ends[name], rows, side="right") - 1
+        return np.searchsorted(self.ends(name), rows, side="right") - 1
 
     def first(self, name: RelationName, owners: np.ndarray) -> np.ndarray:
         """Return the first row of each owner given, int64."""
-        return np.asarray(self._ends[name][owners])
+        return np.asarray(self.ends(name)[owners])
 
     def children(self, name: RelationName, owners: Span) -> np.ndarray:
         """Return how many rows of a relation each owner in the span has, int64."""
-        return np.diff(self._ends[name][owners.start : owners.end + 1])
+        return np.diff(self.ends(name)[owners.start : owners.end + 1])
 
 
-def is_owned(relation: RelationPlan) -> bool:
-    """Say whether the relation's rows belong to an owner."""
-    return any(key.finds is Finds.OWNER for key in relation.keys)
-
-
-def fan_outs(fan_out: FanOut, parents: int, total: int, *, most: int | None, names: tuple[object, ...]) -> np.ndarray:
-    """Draw children per parent, int64 of shape (parents,), with exactly ``total`` as their sum and none above ``most``.
+def fan_outs(
+    fan_out: FanOut, parents: int, total: int, *, names: tuple[object, ...], room: Room | None = None
+) -> np.ndarray:
+    """Draw children per parent, int64 of shape (parents,), with exactly ``total`` as their sum, or as many as there is ``room`` for.
 
     Each parent stands at another quantile of the fan-out (a keyed permutation says which), so that the distribution comes out as it is and
     not as a sample of it; what its mean misses of the total is spread over the children beyond each parent's first.
@@ -115,7 +168,7 @@ def fan_outs(fan_out: FanOut, parents: int, total: int, *, most: int | None, nam
         counts = _calibrate(_quantile(fan_out, quantiles), total)
     else:
         counts = _spread(np.full(parents, total / parents))
-    return _capped(counts, most, total)
+    return counts if room is None else _fitted(counts, total, room)
 
 
 def _quantile(fan_out: FanOut, quantiles: np.ndarray) -> np.ndarray:
@@ -155,14 +208,26 @@ def _spread(shares: np.ndarray) -> np.ndarray:
     return np.diff(sums, prepend=0)
 
 
-def _capped(counts: np.ndarray, most: int | None, total: int) -> np.ndarray:
-    if most is not None:
-        counts = np.minimum(counts, most)
-    missing = total - int(counts.sum())
-    if missing > 0:
-        room = (np.full(len(counts), missing) if most is None else most - counts).clip(0)
-        # owners that have some children fill up first, so that childless ones stay so as long as they can
-        order = np.argsort(counts == 0, kind="stable")
-        filled = np.minimum(np.cumsum(room[order]), missing)
-        counts[order] += np.diff(filled, prepend=0)
+def _fitted(counts: np.ndarray, total: int, room: Room) -> np.ndarray:
+    """Move children from parents that have no room for them to others, those with children first, so that childless ones stay so."""
+    counts = room.within(counts)
+    while (missing := total - int(counts.sum())) > 0:
+        free = _free(counts, room)
+        weights = np.where(free > 0, counts, 0).astype(float)
+        if not weights.any():
+            weights = (free > 0).astype(float)
+        if not weights.any():
+            break
+        more = np.minimum(_spread(weights * (missing / weights.sum())), free)
+        counts = room.within(counts + more)
     return counts
+
+
+def _free(counts: np.ndarray, room: Room) -> np.ndarray:
+    """Return how many more children each parent could have if no other were to have more."""
+    if room.group is None or room.together is None:
+        return room.most - counts
+    grouped = room.group >= 0
+    held = np.bincount(room.group[grouped], weights=counts[grouped], minlength=len(room.together)).astype(np.int64)
+    left = np.where(grouped, (room.together - held)[room.group], room.most)
+    return np.minimum(room.most - counts, left)

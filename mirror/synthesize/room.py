@@ -1,0 +1,126 @@
+"""Which parents can be found, and how many children each can have, so that the keys that come after find theirs as well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.compute as pc
+
+from mirror.generators import Finds
+from mirror.keys import MANY
+from mirror.synthesize.structure import Room
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    from mirror.plan import KeyPlan, RelationPlan
+    from mirror.synthesize import Synthesis
+
+
+def able(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarray | None:
+    """Return which rows of the parent may be found by a key, bool, shape (parent rows,); None when all may.
+
+    Not those whose own key is NULL, nor those whose values a NOT NULL column of the child cannot share, nor those with which
+    a later key that shares columns would find nobody.
+    """
+    foreign_key = key.foreign_key
+    if foreign_key.parent == relation.name:
+        return None
+    parent = world.plan.schema.relation(foreign_key.parent)
+    wanted = [name for name in foreign_key.parent_columns if parent.column(name).nullable]
+    wanted += [
+        theirs
+        for ours, theirs in foreign_key.same
+        if parent.column(theirs).nullable and not relation.relation.column(ours).nullable
+    ]
+    found: np.ndarray | None = None
+    for name in wanted:
+        there = pc.is_valid(world.whole(parent.name, name)).to_numpy(zero_copy_only=False)
+        found = there if found is None else found & there
+    for later in _bound(relation, key):
+        agrees = _groups(world, relation, key, later) >= 0
+        found = agrees if found is None else found & agrees
+    return found
+
+
+def may_exclude(relation: RelationPlan, key: KeyPlan, parent_nullable: frozenset[str]) -> bool:
+    """Say whether `able` may leave out a parent; ``parent_nullable`` are the parent's nullable columns."""
+    foreign_key = key.foreign_key
+    if foreign_key.parent == relation.name:
+        return False
+    nullable = [name for name in foreign_key.parent_columns if name in parent_nullable]
+    nullable += [
+        theirs
+        for ours, theirs in foreign_key.same
+        if theirs in parent_nullable and not relation.relation.column(ours).nullable
+    ]
+    return bool(nullable or list(_bound(relation, key)))
+
+
+def _bound(relation: RelationPlan, key: KeyPlan) -> Iterator[KeyPlan]:
+    """Yield the later keys that must find a parent and share their columns with this key, and with none before it."""
+    place = relation.keys.index(key)
+    before = [set(one.foreign_key.columns) for one in relation.keys[:place]]
+    for later in relation.keys[place + 1 :]:
+        shared = set(later.shared)
+        if (
+            later.binding
+            and later.foreign_key.parent != relation.name
+            and shared
+            and shared <= set(key.foreign_key.columns)
+            and not any(shared <= columns for columns in before)
+        ):
+            yield later
+
+
+def _groups(world: Synthesis, relation: RelationPlan, key: KeyPlan, later: KeyPlan) -> np.ndarray:
+    """Return the group of a later key's candidates that agrees with each parent row of a key, int64, shape (parent rows,)."""
+    parent = world.plan.relation(key.foreign_key.parent)
+    pairs = dict(zip(key.foreign_key.columns, key.foreign_key.parent_columns, strict=True))
+    columns: Sequence[pa.Array] = [world.whole(parent.name, pairs[name]) for name in later.shared]
+    return world.candidates(relation.name, str(later.foreign_key)).groups(columns, parent.rows)
+
+
+def of_parents(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> Room | None:
+    """Return how many children the parents found by a key, the owner's or a dealt one, can have; None for any number."""
+    parents = world.plan.relation(key.foreign_key.parent).rows
+    mask = world.able(relation.name, str(key.foreign_key))
+    most = np.full(parents, MANY if key.most is None else key.most, dtype=np.int64)
+    if mask is not None:
+        most[~mask] = 0
+    group = together = None
+    columns = set(key.foreign_key.columns)
+    for other in relation.keys:
+        if not other.binding or not set(other.shared) <= columns:
+            continue
+        if other.finds is Finds.DISTINCT and other.beside == str(key.foreign_key):
+            sizes = world.candidates(relation.name, str(other.foreign_key)).sizes(_groups(world, relation, key, other))
+            most = np.minimum(most, sizes)
+        if other.finds is Finds.INJECTED and other.shared and group is None:
+            group = _groups(world, relation, key, other)
+            together = world.candidates(relation.name, str(other.foreign_key)).every_size()
+    if group is None and bool((most >= relation.rows).all()):
+        return None
+    return Room(np.minimum(most, max(relation.rows, 1)), group, together)
+
+
+def capacity(world: Synthesis, relation: RelationPlan) -> int:
+    """Return how many rows a relation can have for its keys to find their parents."""
+    most = relation.rows
+    for key in relation.keys:
+        if not key.binding or key.foreign_key.parent == relation.name:
+            continue
+        if key.finds is Finds.OWNER or (key.finds is Finds.DEALT and key.most is not None):
+            room = of_parents(world, relation, key)
+            most = most if room is None else min(most, room.total)
+        elif key.finds is Finds.INJECTED and not key.shared:
+            mask = world.able(relation.name, str(key.foreign_key))
+            parents = world.plan.relation(key.foreign_key.parent).rows
+            most = min(most, parents if mask is None else int(mask.sum()))
+        elif key.finds is Finds.DEALT:
+            mask = world.able(relation.name, str(key.foreign_key))
+            most = most if mask is None or mask.any() else 0
+    return most

@@ -16,7 +16,7 @@ from mirror.metrics.ties import tie
 from mirror.report.model import Check, Report, Score
 from mirror_connectors.base import Engine, Mode
 from mirror_connectors.errors import ProfileError, ReadError
-from mirror_connectors.schema import Finding, Relation, Schema
+from mirror_connectors.schema import Finding, Origin, Relation, Schema
 from mirror_profiles.structure import MIRRORED
 
 if TYPE_CHECKING:
@@ -108,13 +108,19 @@ class _World:
                 self._note(source, "not compared: it has no target")
                 continue
             mirrored = [r for r in self.schema if r.name.source == source and r.kind in MIRRORED]
-            part = Schema(tuple(r for r in mirrored if planned is None or r.name in planned))
             for relation in mirrored:
-                if relation not in part.relations:
+                if planned is not None and relation.name not in planned:
                     self._note(str(relation.name), "not compared: it is not in the plan")
+            part = self._part([r for r in mirrored if planned is None or r.name in planned])
             translated, _ = targets[source].translate(part, origin=self.engines[source])
             for old, new in zip(part, translated, strict=True):
                 self.placed[old.name] = Placed(old, new, targets[source])
+
+    def _part(self, relations: Sequence[Relation]) -> Schema:
+        """Return relations with the keys declared between them: what stands on a key may decide its column's type."""
+        names = {relation.name for relation in relations}
+        declared = (k for k in self.schema.foreign_keys if k.origin is Origin.DECLARED and {k.child, k.parent} <= names)
+        return Schema(tuple(relations), tuple(declared))
 
     # ------------------------------------------------------------------------------------------- one relation alone
 

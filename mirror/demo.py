@@ -65,6 +65,12 @@ same = [["customer_email", "email"]]  # the shop keeps a copy of the address: bo
 child = "support.main.ticket(customer_id)"
 parent = "crm.main.customer(id)"
 
+# A declared key may be named as well, to say which columns agree along it.
+[[links]]
+child = "shop.main.order_line(sku)"
+parent = "shop.main.product(sku)"
+same = [["unit_price", "price"]]
+
 # Reference relations say nothing about anybody, and are taken as they are.
 [[rules]]
 match = "crm.main.country"
@@ -75,8 +81,7 @@ match = "shop.main.category"
 copy = true
 
 [privacy]
-unit = ["crm.main.customer"]     # whom to protect: a customer, with all that hangs from her in any database
-k = 10                           # what fewer than ten of them share is never learned
+k = 10                           # what fewer than ten rows share is never learned
 
 [run]
 scale = 1.0                      # as many rows as the sources have; 0.1 or 50.0 work as well

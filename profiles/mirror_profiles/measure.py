@@ -77,7 +77,11 @@ def measure(
     keys = [key for key in schema.foreign_keys if key.child in reads and key.parent in reads]
     found = {str(key): _match(key, reads, sources) for key in keys}
     fan_outs = {
-        str(key): _fan_out(key, found[str(key)], reads[key.parent].rows, k, by_row=key.parent in copy) for key in keys
+        # between two copied relations there is nothing left to hide
+        str(key): _fan_out(
+            key, found[str(key)], reads[key.parent].rows, 1 if key.child in copy else k, by_row=key.parent in copy
+        )
+        for key in keys
     }
     owner = {name: key for name, key in owners(schema, fan_outs, order).items() if name not in copy}
     relations, findings = [], list(schema.findings)
@@ -153,7 +157,7 @@ def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int, *, by_row
         ranks=released_ranks(counts, k=k, by_row=by_row) if few else (),
         by_row=by_row,
         levels=levels,
-        released=f"threshold:{k}",
+        released="config" if k == 1 else f"threshold:{k}",
     )
 
 

@@ -141,7 +141,9 @@ def plan(profile: Profile, config: Config) -> Plan:
     order = precedence(profile.schema)
     findings = list(_left_out(profile.schema))
     if config.privacy.unit:
-        findings.append(Finding("privacy.unit", "thresholds count rows, not units with everything that hangs from them"))
+        findings.append(
+            Finding("privacy.unit", "thresholds count rows, not units with everything that hangs from them")
+        )
     asked = _asked(profile.schema)
     planned: dict[RelationName, RelationPlan] = {}
     for name in order:

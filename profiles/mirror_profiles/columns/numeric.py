@@ -223,7 +223,9 @@ def _decimals(values: np.ndarray, nulls: np.ndarray, type_: pa.DataType) -> pa.A
     told = short * 10.0 ** (-certain).clip(0) / 10.0 ** certain.clip(0) == size
     whole = ~direct & ~told & (scale >= 0) & (size < 2.0**63) & (size == np.rint(size))
     digits = np.where(direct, scale, np.where(whole, 0, certain))
-    kept = np.where(direct, np.rint(size * 10.0 ** max(scale, 0) / 10.0 ** max(-scale, 0)), np.where(whole, size, short))
+    kept = np.where(
+        direct, np.rint(size * 10.0 ** max(scale, 0) / 10.0 ** max(-scale, 0)), np.where(whole, size, short)
+    )
     zeros = scale - digits
     beyond = kept >= 10.0 ** (precision - zeros).astype(float)
     words = _times_power(np.where(beyond, 0, kept).astype(np.uint64), np.where(beyond, 0, zeros))

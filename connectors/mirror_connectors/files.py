@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mirror_connectors.errors import ConnectError
+from mirror_connectors.errors import ConnectError, LoadError
+from mirror_connectors.sql import reduced
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -59,7 +62,7 @@ def partial_beside(path: Path) -> Path:
         pid = stray.name.removeprefix(path.name + ".").split(".", 1)[0]
         # A container gives each run the same process id, so our own may stand on what another run left.
         if pid.isdigit() and (int(pid) == os.getpid() or not _lives(int(pid))):
-            stray.unlink(missing_ok=True)
+            _remove(stray)
     return path.with_name(f"{path.name}.{os.getpid()}.partial")
 
 
@@ -77,8 +80,26 @@ def _lives(pid: int) -> bool:
     return True
 
 
+def publish(partial: Path, path: Path, *, shown_url: str) -> None:
+    """Move a finished file to its place. Raises LoadError, which leaves nothing there."""
+    what = f"the finished file could not be moved to {shown_url}"
+    with reduced(LoadError, what, OSError, after=lambda: "it was not created"):
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, "")
+        partial.replace(path)
+
+
 def remove_database(path: Path) -> None:
-    """Remove a database file that was never finished, with its journals."""
-    for suffix in ("", "-journal", "-wal", "-shm", ".wal"):
+    """Remove a database file that was never finished, with its journals and what it spilled."""
+    for suffix in ("", "-journal", "-wal", "-shm", ".wal", ".tmp"):
+        _remove(path.with_name(path.name + suffix))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
         with suppress(OSError):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)

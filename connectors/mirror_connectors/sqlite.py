@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import sqlite3
@@ -18,7 +17,7 @@ import sqlalchemy as sa
 from mirror_connectors import sql
 from mirror_connectors.base import Engine, Mode, Sample, writable_columns
 from mirror_connectors.errors import ConnectError, LoadError, ReadError, UnsupportedError
-from mirror_connectors.files import file_identity, file_of, partial_beside, remove_database, why_unusable
+from mirror_connectors.files import file_identity, file_of, partial_beside, publish, remove_database, why_unusable
 from mirror_connectors.schema import (
     Column,
     Finding,
@@ -31,10 +30,11 @@ from mirror_connectors.schema import (
 )
 from mirror_connectors.sqlite_catalog import MAIN, Value, quote, read_catalog
 from mirror_connectors.sqlite_values import Cell, expression, fit, from_arrow, to_arrow
+from mirror_connectors.standing import refuse_misfits, tables
 from mirror_connectors.translation import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy.sql import Executable
@@ -236,13 +236,7 @@ class SqliteConnector:
     def publish(self, partial: Path) -> None:
         """Move a finished file to its place."""
         self.close()
-        what = f"the finished file could not be moved to {self.shown_url}"
-        with sql.reduced(LoadError, what, OSError, after=lambda: "it was not created"):
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
-            if self._path.exists():
-                raise FileExistsError(errno.EEXIST, "")
-            partial.replace(self._path)
+        publish(partial, self._path, shown_url=self.shown_url)
 
     def translate(self, schema: Schema, *, origin: Engine) -> tuple[Schema, tuple[Finding, ...]]:
         """Say how the schema stands in SQLite."""
@@ -259,8 +253,6 @@ class SqliteConnector:
             raise ConnectError(message)
         self.close()
         partial = None if self._path.exists() else partial_beside(self._path)
-        if partial is not None:
-            remove_database(partial)
         self._connection = self._open(partial or self._path, "rwc")
         load = _Load(self, self._connection, schema, mode, partial)
         try:
@@ -287,7 +279,7 @@ class _Load:
         self._connector, self._connection, self._schema, self._mode = connector, connection, schema, mode
         self._partial = partial
         self._quoter: IdentifierPreparer = sql.preparer(Engine.SQLITE)
-        self._tables = [r for r in schema if r.kind is not RelationKind.VIEW and r.kind is not RelationKind.FOREIGN]
+        self._tables = tables(schema)
         self._undeclared: list[ForeignKey] = []
         self._after: list[str] = []
         self._lost: dict[tuple[RelationName, str], int] = {}
@@ -318,7 +310,12 @@ class _Load:
 
     def prepare(self) -> tuple[Finding, ...]:
         standing = {r.name.table.lower(): r for r in self._connector.catalog()}
-        self._compare(standing)
+        refuse_misfits(
+            ((r, _alike(r, standing[key])) for r in self._tables if (key := r.name.table.lower()) in standing),
+            mode=self._mode,
+            has_rows=self._has_rows,
+            shown_url=self._connector.shown_url,
+        )
         findings: list[Finding] = []
         for relation in self._tables:
             if relation.name.table.lower() in standing:
@@ -327,33 +324,6 @@ class _Load:
             else:
                 findings += self._create(relation)
         return tuple(findings)
-
-    def _compare(self, standing: Mapping[str, Relation]) -> None:
-        problems: list[str] = []
-        full: list[str] = []
-        for relation in self._tables:
-            found = standing.get(relation.name.table.lower())
-            if found is None:
-                continue
-            if found.kind is RelationKind.VIEW:
-                problems.append(f"{relation.name} is a view")
-                continue
-            problems += [
-                f"{relation.name}: {problem}" for problem in sql.match_columns(relation, _alike(relation, found))
-            ]
-            if self._mode is Mode.FILL and self._has_rows(relation):
-                full.append(str(relation.name))
-        if problems:
-            message = f"wanted a target that matches the schema, found in {self._connector.shown_url}: " + "; ".join(
-                problems
-            )
-            raise LoadError(message)
-        if full:
-            message = (
-                f"wanted empty relations in {self._connector.shown_url}, found rows in {', '.join(full)}; "
-                'empty them, or set mode = "replace"'
-            )
-            raise LoadError(message)
 
     def _has_rows(self, relation: Relation) -> bool:
         with self._failing(f"{relation.name} could not be read"):
@@ -417,10 +387,7 @@ class _Load:
         insert = f"INSERT INTO {quote(relation.name.table)} ({names}) VALUES ({places})"
         total = 0
         for batch in batches:
-            if missing := set(columns) - set(batch.schema.names):
-                message = f"wanted the columns of {relation.name}, found no {', '.join(sorted(missing))} in a batch"
-                raise LoadError(message)
-            arrays = [batch.column(name) for name in columns]
+            arrays = sql.conform(relation, batch).columns
             for name, array in zip(columns, arrays, strict=True):
                 if pa.types.is_floating(array.type) and (lost := pc.sum(pc.is_nan(array)).as_py()):
                     place = (relation.name, name)

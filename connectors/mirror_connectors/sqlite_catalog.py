@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
-from itertools import groupby, pairwise
+from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from mirror_connectors.ddl_text import Spelled, create_table_text, index_predicate
 from mirror_connectors.errors import ConnectorError
 from mirror_connectors.schema import (
-    Check,
     Column,
     Finding,
     ForeignKey,
@@ -26,7 +26,7 @@ from mirror_connectors.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
 MAIN = "main"
 _SHADOWS = ("config", "content", "data", "docsize", "idx", "node", "parent", "rowid", "segdir", "segments", "stat")
@@ -34,133 +34,6 @@ _TABLES = "(SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE
 
 Value = str | int | float | None
 """What a catalog's rows are made of."""
-
-# --------------------------------------------------------------------------------------------- text of a CREATE TABLE
-
-_TOKEN = re.compile(
-    r"""(?P<space>\s+|--[^\n]*|/\*.*?(?:\*/|\Z))
-    |(?P<string>'(?:[^']|'')*')
-    |(?P<name>"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])
-    |(?P<word>(?:[\w$]|[^\x00-\x7f])+)
-    |(?P<sign>.)""",
-    re.DOTALL | re.VERBOSE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    start: int
-    depth: int
-    """How many parentheses are open around it; a parenthesis counts as outside of itself."""
-
-    @property
-    def word(self) -> str:
-        return self.text.upper() if self.kind == "word" else ""
-
-    @property
-    def name(self) -> str:
-        quote = self.text[0]
-        if self.kind not in ("name", "string"):
-            return self.text
-        inner = self.text[1:-1]
-        return inner if quote == "[" else inner.replace(quote * 2, quote)
-
-
-def _tokens(sql: str) -> list[_Token]:
-    """Cut SQL into tokens without spaces and comments; raises ValueError when its parentheses do not pair."""
-    tokens: list[_Token] = []
-    depth = 0
-    for found in _TOKEN.finditer(sql):
-        kind, text = found.lastgroup or "sign", found.group()
-        if kind == "space":
-            continue
-        depth -= text == ")"
-        if depth < 0:
-            raise ValueError(sql)
-        tokens.append(_Token(kind, text, found.start(), depth))
-        depth += text == "("
-    if depth:
-        raise ValueError(sql)
-    return tokens
-
-
-@dataclass(slots=True)
-class _Spelled:
-    """What a CREATE TABLE says beyond what the pragmas tell; columns by their name in lower case."""
-
-    checks: list[Check] = field(default_factory=list)
-    generated: dict[str, str] = field(default_factory=dict)
-    collations: dict[str, str] = field(default_factory=dict)
-    references: list[tuple[str | None, bool]] = field(default_factory=list)
-    """Name of each foreign key and whether it is deferred, in the order of the text."""
-    autoincrement: bool = False
-    options: frozenset[str] = frozenset()
-
-
-def _spelled(sql: str) -> _Spelled:
-    """Read the text of a CREATE TABLE; raises ValueError when it is none that this tokenizer understands."""
-    tokens = _tokens(sql)
-    first = next((i for i, t in enumerate(tokens) if t.text == "(" and t.depth == 0), None)
-    if first is None:
-        raise ValueError(sql)
-    last = next(i for i in range(first + 1, len(tokens)) if tokens[i].text == ")" and tokens[i].depth == 0)
-    spelled = _Spelled(options=frozenset(t.word for t in tokens[last + 1 :]))
-    column = name = ""
-    fresh = True
-    for position in range(first + 1, last):
-        token = tokens[position]
-        if token.depth != 1:
-            continue
-        following = tokens[position + 1]
-        if fresh:
-            column, fresh = token.name.lower(), False
-            if token.word not in ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"):
-                continue
-        match token.word:
-            case "CONSTRAINT":
-                name = following.name
-            case "CHECK" if following.text == "(":
-                spelled.checks.append(Check(_inner(sql, tokens, position + 1), name or None))
-                name = ""
-            case "AS" if following.text == "(":
-                spelled.generated[column] = _inner(sql, tokens, position + 1)
-            case "COLLATE":
-                spelled.collations[column] = following.name
-            case "REFERENCES":
-                spelled.references.append((name or None, _deferred(tokens, position)))
-                name = ""
-            case "AUTOINCREMENT":
-                spelled.autoincrement = True
-            case "NOT" | "NULL" | "UNIQUE" | "PRIMARY" | "DEFAULT":
-                name = ""
-            case _:
-                pass
-        fresh = token.text == ","
-    return spelled
-
-
-def _inner(sql: str, tokens: Sequence[_Token], opening: int) -> str:
-    depth = tokens[opening].depth
-    closing = next(t for t in tokens[opening + 1 :] if t.text == ")" and t.depth == depth)
-    return sql[tokens[opening].start + 1 : closing.start].strip()
-
-
-def _deferred(tokens: Sequence[_Token], references: int) -> bool:
-    words: list[str] = []
-    for token in tokens[references:]:
-        if token.depth < 1 or (token.depth == 1 and token.text == ","):
-            break
-        words.append(token.word)
-    return any(pair == ("INITIALLY", "DEFERRED") for pair in pairwise(words))
-
-
-def _predicate(sql: str) -> str | None:
-    """Return the WHERE of a CREATE INDEX."""
-    where = next((t for t in _tokens(sql) if t.word == "WHERE" and t.depth == 0), None)
-    return None if where is None else sql[where.start + len("WHERE") :].strip()
-
 
 # -------------------------------------------------------------------------------------------------------------- types
 
@@ -218,7 +91,7 @@ def quote(name: str) -> str:
 class _Entry:
     name: str
     sql: str
-    spelled: _Spelled | None
+    spelled: Spelled | None
     """None when the text could not be read."""
 
 
@@ -287,14 +160,14 @@ class _Reader:
         columns: tuple[Column, ...] = ()
         try:
             rows = list(self._select(f"SELECT cid, name, type, 0, NULL, 0, hidden FROM pragma_table_xinfo('{text}')"))
-            columns = tuple(_column(row, _Spelled(), ()) for row in rows)
+            columns = tuple(_column(row, Spelled(), ()) for row in rows)
         except ConnectorError:
             self._note(name, "it is a view of something that is not there")
         return Relation(self._name(name), columns, RelationKind.VIEW)
 
     def _entry(self, name: str, sql: str) -> _Entry:
         try:
-            spelled = _spelled(sql)
+            spelled = create_table_text(sql)
         except (ValueError, IndexError, StopIteration):
             self._note(name, "its CREATE TABLE could not be understood, so its CHECKs are not known")
             return _Entry(name, sql, None)
@@ -304,7 +177,7 @@ class _Reader:
         return _Entry(name, sql, spelled)
 
     def _relation(self, entry: _Entry) -> Relation:
-        spelled = entry.spelled or _Spelled()
+        spelled = entry.spelled or Spelled()
         rows = self._columns[entry.name]
         keyed = sorted((int(row[5] or 0), str(row[1])) for row in rows if row[5])
         primary = tuple(name for _, name in keyed)
@@ -330,7 +203,7 @@ class _Reader:
             if origin == "pk":
                 continue
             if unique and plain:
-                predicate = _predicate(str(sql)) if partial else None
+                predicate = index_predicate(str(sql)) if partial else None
                 uniques.append(Key(columns, None if origin == "u" else str(name), predicate=predicate))
                 continue
             simple = plain and not partial and not any(row[6] for row in parts)
@@ -376,7 +249,7 @@ class _Reader:
             )
 
 
-def _column(row: tuple[Value, ...], spelled: _Spelled, primary: tuple[str, ...]) -> Column:
+def _column(row: tuple[Value, ...], spelled: Spelled, primary: tuple[str, ...]) -> Column:
     _, name, native, not_null, default, _, hidden = row
     name, native = str(name), str(native or "")
     type_, length = declared_type(native)

@@ -290,29 +290,32 @@ def test_times_that_few_rows_hold_stay(case: Case) -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 2**32), st.sampled_from([1, 1, 1, 1, 2, 4, 5, 6])), max_size=60, unique=True),
+    st.lists(st.tuples(st.integers(1, 2**32), st.sampled_from([1, 1, 1, 1, 2, 4, 5, 6])), max_size=60, unique=True),
     st.sampled_from([1.0, 1e-9, 1e12]),
     st.sampled_from([None, 2, 6]),
 )
 @settings(max_examples=150)
 def test_no_number_is_one_that_few_rows_hold(held: list[tuple[int, int]], unit: float, decimals: int | None) -> None:
-    """Numbers of 16 digits do not meet by chance: one that is released and was there came from there."""
+    """Numbers of many digits do not meet by chance: one that is released and was there came from there."""
     values = [
-        (np.random.default_rng(seed).random() + 0.1) * unit if decimals is None else seed / 10**decimals
+        (np.random.default_rng(seed).random() + 0.1) * unit
+        if decimals is None
+        else seed * 2_654_435_761 % 2**32 / 10**decimals
         for seed, count in held
         for _ in range(count)
     ]
     found = numeric.fit(np.array(values), k=5, decimals=decimals)
     counts = Counter(values)
     if found is not None:
-        coincidences = 0 if decimals is None else 1
-        taken = [e for e in found.edges if 0 < counts[e] < 5]
-        assert len(taken) <= coincidences or len(set(values)) < 5
-        assert all(counts[atom] >= 5 for atom in found.atoms)
+        assert not [number for number in (*found.atoms, *found.edges) if 0 < counts[number] < 5]
 
 
 @given(
-    st.integers(0, 100), st.integers(1, 4), st.sampled_from([1e3, 1e9, 1e17]), st.sampled_from([None, 0, 2]), st.booleans()
+    st.integers(0, 100),
+    st.integers(1, 4),
+    st.sampled_from([1e3, 1e9, 1e17]),
+    st.sampled_from([None, 0, 2]),
+    st.booleans(),
 )
 def test_how_far_out_an_outlier_lies_cannot_be_read(
     seed: int, outliers: int, far: float, decimals: int | None, below: bool
@@ -403,7 +406,9 @@ def test_the_distribution_comes_back(shape: str, k: int) -> None:
     at = np.unique(np.concatenate([values, drawn]))
     curves = [np.searchsorted(np.sort(sample), at, side="right") / n for sample in (values, drawn)]
     assert np.abs(curves[0] - curves[1]).max() < max(found.weights[len(found.atoms) :]) + 0.012
-    assert numeric.mean(found) == pytest.approx(drawn.mean(), abs=4 * drawn.std() / math.sqrt(n) + 0.5 * (shape == "whole"))
+    assert numeric.mean(found) == pytest.approx(
+        drawn.mean(), abs=4 * drawn.std() / math.sqrt(n) + 0.5 * (shape == "whole")
+    )
     if shape == "spiked":
         assert found.atoms == (0.0,)
         assert found.weights[0] == pytest.approx(0.3, abs=0.02)
@@ -562,7 +567,7 @@ def test_gaps_may_lead_anywhere_and_end_where_a_type_ends() -> None:
     far = np.array([-(2**62), 2**62, 0])
     there = np.ones(3, dtype=bool)
     assert temporal.to_arrow(far, there, pa.date32()).to_pylist() == [date.min, date.max, date(1970, 1, 1)]
-    assert temporal.to_arrow(far, there, US).to_pylist() == [datetime.min, datetime.max, datetime(1970, 1, 1)]
+    assert temporal.to_arrow(far, there, US).cast(pa.int64()).to_pylist() == [FIRST_MICRO, LAST_MICRO, 0]
     assert temporal.to_arrow(far, there, pa.time64("us")).cast(pa.int64()).to_pylist() == [0, Tick.DAY - 1, 0]
 
 
@@ -624,7 +629,10 @@ def test_rare_values_are_spread_over_the_categories_whatever_their_place() -> No
         ([f"ÄÖ{n:02}ß" for n in range(50)], "AA99a"),
         ([f"№{n:03}€" for n in range(50)], "a999a"),
         ([f"{n:08x}-0000-4000-8000-{n:012x}" for n in range(50)], "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh"),
-        ([f"{n:08x}-0000-4000-8000-{n:012x}" for n in range(50)] + ["none"] * 9, "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh"),
+        (
+            [f"{n:08x}-0000-4000-8000-{n:012x}" for n in range(50)] + ["none"] * 9,
+            "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh",
+        ),
         (["x" * n for n in range(50)], None),
         (["x" * 100 + str(n) for n in range(50)], None),
         (["A1"] * 9, None),

@@ -117,7 +117,11 @@ def test_a_side_may_be_empty(columns: int) -> None:
         (pa.array([date(2020, 1, 2)]), pa.array([datetime(2020, 1, 2)]), [0]),
         (pa.array([datetime(2020, 1, 2)], pa.timestamp("us", tz="UTC")), pa.array([datetime(2020, 1, 2)]), [0]),
         (pa.array([datetime(2020, 1, 2)], pa.timestamp("s")), pa.array([datetime(2020, 1, 2)]), [0]),
-        (pa.array(["12", "12.00", "12.5", "012", "1200"]), pa.array([Decimal("12.00"), Decimal("12.50")]), [0, 0, 1, -1, -1]),
+        (
+            pa.array(["12", "12.00", "12.5", "012", "1200"]),
+            pa.array([Decimal("12.00"), Decimal("12.50")]),
+            [0, 0, 1, -1, -1],
+        ),
         (pa.array([Decimal("1E-12")]), pa.array([Decimal("1.0E-12"), Decimal("0.0")], pa.decimal128(38, 20)), [0]),
         (pa.array([10**37], pa.decimal128(38, 0)), pa.array([Decimal(1)], pa.decimal128(38, 37)), [ORPHAN]),
         (pa.array([2**64 - 1, 5], pa.uint64()), pa.array([5, -1], pa.int64()), [ORPHAN, 0]),

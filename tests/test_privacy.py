@@ -74,16 +74,29 @@ def test_rare_entries_cannot_be_told_from_those_that_never_occur(
     counts, base, groups = drawn
     shares = released_shares(counts, base, groups, k=K)
     other = counts.copy()
-    for cell, group in np.ndindex(len(counts), int(groups.max()) + 1):
-        low = np.flatnonzero((groups == group) & (counts[cell] < K))
-        pool = int(counts[cell, low].sum())
-        if pool < K:
-            other[cell, low] = 0
-        else:
-            # as evenly as can be, from the last entry on
-            dealt = np.full(len(low), pool // len(low)) + (np.arange(len(low))[::-1] < pool % len(low))
-            other[cell, low] = dealt
+    for cell in range(len(counts)):
+        pools = {group: np.flatnonzero((groups == group) & (counts[cell] < K)) for group in range(3)}
+        sums = {group: int(counts[cell, low].sum()) for group, low in pools.items()}
+        together = sum(rows for group, rows in sums.items() if group > 0 and rows < K)
+        for group, low in pools.items():
+            if sums[group] >= K or (group > 0 and together >= K):
+                # as evenly as can be, from the last entry on
+                other[cell, low] = sums[group] // max(len(low), 1)
+                other[cell, low[::-1][: sums[group] % max(len(low), 1)]] += 1
+            else:
+                other[cell, low] = 0
     assert np.allclose(released_shares(other, base, groups, k=K), shares)
+
+
+def test_rare_values_are_pooled_with_near_ones_then_with_all_but_never_with_the_first_group() -> None:
+    base = np.array([[0.25, 0.25, 0.25, 0.125, 0.125]])
+    groups = np.array([0, 1, 1, 2, 2])
+    # the second group has a pool of its own
+    assert (released_shares(np.array([[20, 6, 6, 0, 8]]), base, groups, k=10) * 32).tolist() == [[20, 6, 6, 0, 0]]
+    # neither has; both together do
+    assert (released_shares(np.array([[20, 4, 2, 0, 6]]), base, groups, k=10) * 32).tolist() == [[20, 4, 4, 2, 2]]
+    # the first group's nine rows help nobody
+    assert (released_shares(np.array([[9, 4, 0, 0, 30]]), base, groups, k=10)).tolist() == [[0, 0, 0, 0, 1]]
 
 
 def test_what_never_occurs_stays_impossible() -> None:

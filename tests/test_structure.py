@@ -115,7 +115,10 @@ def owner_of_line(schema: Schema, *fan_outs: FanOut) -> ForeignKey | None:
 def test_the_primary_key_says_who_owns() -> None:
     assert owner_of_line(SHOP, fan_out(ORDER), fan_out(PRODUCT, parents=10_000)) == ORDER
     junction = replace(LINE, primary_key=Key(("product", "order")))
-    assert owner_of_line(replace(SHOP, relations=(junction, *SHOP.relations[1:])), fan_out(ORDER), fan_out(PRODUCT)) == PRODUCT
+    assert (
+        owner_of_line(replace(SHOP, relations=(junction, *SHOP.relations[1:])), fan_out(ORDER), fan_out(PRODUCT))
+        == PRODUCT
+    )
 
 
 def test_without_a_primary_key_the_parent_with_fewest_childless_owns_then_the_largest() -> None:

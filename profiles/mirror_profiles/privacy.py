@@ -30,21 +30,20 @@ def released_share(part: int, whole: int, *, k: int) -> float:
 def released_shares(counts: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int) -> np.ndarray:
     """Turn counts into shares that rest on at least ``k`` rows each; shape (cells, codes), rows sum to 1.
 
-    An entry of at least ``k`` rows is released as it is. Those below are pooled within ``groups`` (group of each code): a pool of at
-    least ``k`` rows is released and divided by ``base``, the shares that were released for a coarser cell. Smaller pools vanish, so a
-    combination that few rows show cannot be read from its presence; a cell that keeps nothing says what ``base`` says.
+    An entry of at least ``k`` rows is released as it is. Those below are pooled within ``groups`` (group of each code), and what then
+    remains below in one pool of all groups but the first, number 0: a pool of at least ``k`` rows is released and divided by ``base``, the
+    shares that were released for a coarser cell. Smaller pools vanish, so a combination that few rows show cannot be read from its
+    presence; a cell that keeps nothing says what ``base`` says.
     """
     kept = np.where(counts >= k, counts, 0).astype(float)
-    for group in np.unique(groups):
-        members = np.flatnonzero(groups == group)
-        part = counts[:, members]
-        low = part < k
-        pool = np.where(low, part, 0).sum(1)
-        weight = np.where(low, base[:, members], 0)
-        total = weight.sum(1)
-        usable = (pool >= k) & (total > 0)
-        share = np.divide(weight, total[:, None], out=np.zeros_like(weight), where=total[:, None] > 0)
-        kept[:, members] += np.where(usable, pool, 0)[:, None] * share
+    left = counts < k
+    for members in (*(groups == group for group in np.unique(groups)), groups > 0):
+        pool = np.where(left & members, counts, 0).sum(1, keepdims=True)
+        weight = np.where(left & members, base, 0)
+        total = weight.sum(1, keepdims=True)
+        released = (pool >= k) & (total > 0)
+        kept += np.where(released, pool * np.divide(weight, total, out=np.zeros_like(weight), where=total > 0), 0)
+        left &= ~(released & members)
     mass = kept.sum(1, keepdims=True)
     base = base / base.sum(1, keepdims=True)
     return np.where(mass > 0, np.divide(kept, mass, out=np.zeros_like(kept), where=mass > 0), base)

@@ -364,9 +364,9 @@ def _expression(column: Column) -> str:
         return f"({name} + 0)"
     if word in GEOMETRY:
         return f"ST_AsText({name})"
-    if word == "decimal" and column.type.precision == 38:
-        most = 38 - column.type.scale
-        return f"CASE WHEN ABS({name}) < 1e{most} THEN {name} END"
+    if word == "decimal" and not native.startswith(f"decimal({column.type.precision},"):
+        most = "1" + "0" * (38 - column.type.scale)  # a decimal, where 1e38 would be a float and compare as one
+        return f"CASE WHEN ABS({name}) < {most} THEN {name} END"
     return name
 
 

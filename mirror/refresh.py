@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from contextlib import contextmanager
@@ -14,10 +15,11 @@ from mirror_connectors.schema import ForeignKey, Key, Origin, Relation, Relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import FrameType
 
     from mirror.config import Schedule
     from mirror_profiles.profile import Profile
+
+_SIGNAL, _END = b"s", b"e"
 
 _log = logging.getLogger(__name__)
 
@@ -156,10 +158,6 @@ class Stop:
             raise StoppedError(f"stopped before its end; {state}") from cause
 
 
-class _Ended(Exception):  # noqa: N818  # a signal, not an error
-    """Takes the main thread out of its wait."""
-
-
 def trigger(schedule: Schedule) -> Trigger:
     """Return when the job runs. Raises ConfigError without ``cron``, or when it or the timezone cannot be read."""
     from apscheduler.triggers.cron import CronTrigger
@@ -176,45 +174,49 @@ def trigger(schedule: Schedule) -> Trigger:
 
 
 def watch(job: Callable[[Stop], None], when: Trigger) -> None:
-    """Run the job whenever ``when`` says, in the foreground, until SIGTERM or SIGINT, or until there is no next time.
+    """Run the job whenever ``when`` says, in the foreground, until SIGTERM or SIGINT.
 
     One run at a time; runs that were missed meanwhile are made up for by one. A run that fails is logged, and the next
     one comes. At a signal the run that is under way is undone at its next batch.
     """
-    from apscheduler.events import EVENT_JOB_EXECUTED
     from apscheduler.schedulers.blocking import BlockingScheduler
 
     stop = Stop()
+    under_way = threading.Lock()
     scheduler = BlockingScheduler()
     scheduler.add_job(
-        _once, when, args=(job, stop, when), coalesce=True, max_instances=1, misfire_grace_time=None, name="mirror run"
+        lambda: _once(job, stop, when, under_way),
+        when,
+        coalesce=True,
+        max_instances=1,
+        misfire_grace_time=None,
+        name="mirror run",
     )
 
-    def ended(_: object) -> None:
-        if not scheduler.get_jobs():
-            scheduler.shutdown(wait=False)
+    def end() -> None:
+        stop.wished = True
+        _log.info("asked to stop; the run that is under way, if any, is undone")
+        # It would wait for the run with its locks held, which the run's end needs; so we wait ourselves.
+        scheduler.shutdown(wait=False)
 
-    scheduler.add_listener(ended, EVENT_JOB_EXECUTED)
     _tell_next(when)
-    with _ended_by_signals():
+    with _at_signals(end):
+        scheduler.start()
+        with under_way:
+            _log.info("stopped")
+
+
+def _once(job: Callable[[Stop], None], stop: Stop, when: Trigger, under_way: threading.Lock) -> None:
+    with under_way:
+        if stop.wished:
+            return
         try:
-            scheduler.start()
-        except (_Ended, KeyboardInterrupt):
-            stop.wished = True
-            _log.info("asked to stop; the run that is under way, if any, is undone")
-            if scheduler.running:
-                scheduler.shutdown(wait=True)
-    _log.info("stopped")
-
-
-def _once(job: Callable[[Stop], None], stop: Stop, when: Trigger) -> None:
-    try:
-        job(stop)
-    except MirrorError as error:
-        _log.error("%s", error)
-    except Exception as error:  # noqa: BLE001  # one bad night must not be the last
-        # Its message is not ours, and may quote a value.
-        _log.error("unexpected error: %s; `mirror run --debug` shows where", type(error).__name__)
+            job(stop)
+        except MirrorError as error:
+            _log.error("%s", error)
+        except Exception as error:  # noqa: BLE001  # one bad night must not be the last
+            # Its message is not ours, and may quote a value.
+            _log.error("unexpected error: %s; `mirror run --debug` shows where", type(error).__name__)
     if not stop.wished:
         _tell_next(when)
 
@@ -226,21 +228,32 @@ def _tell_next(when: Trigger) -> None:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def _at_signals(act: Callable[[], None]) -> Iterator[None]:
+    """Call ``act`` once, in a thread of its own, when SIGTERM or SIGINT comes while the block runs.
+
+    A handler interrupts the main thread wherever it is, maybe inside the scheduler with its locks held; so it does no
+    more than write into a pipe.
+    """
     # Elsewhere than in the main thread signals cannot be caught; whoever began the thread ends it.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    reader, writer = os.pipe()
 
-    def end(_: int, __: FrameType | None) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-        raise _Ended
+    def wait() -> None:
+        if os.read(reader, 1) == _SIGNAL:
+            act()
 
+    waiting = threading.Thread(target=wait, name="mirror-signals", daemon=True)
+    waiting.start()
     numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, end) for number in numbers]
+    before = [signal.signal(number, lambda *_: os.write(writer, _SIGNAL)) for number in numbers]
     try:
         yield
     finally:
         for number, was in zip(numbers, before, strict=True):
             signal.signal(number, was)
+        os.write(writer, _END)
+        waiting.join()
+        os.close(writer)
+        os.close(reader)

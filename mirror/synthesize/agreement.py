@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from mirror.synthesize import ascii as spelling
 from mirror.synthesize.letters import Pattern, Seeds, Words, below, join, noise, repeat, scatter, share, take
-from mirror.synthesize.lexicon import DEFAULT, Phrase, Rule, faker, labels_of, pattern_of, phrase, rule
+from mirror.synthesize.lexicon import DEFAULT, Phrase, Rule, faker, home, labels_of, pattern_of, phrase, rule, settled
 from mirror.synthesize.local import (
     FAMILY,
     GIVEN,
@@ -73,7 +73,7 @@ class Rows:
 
     def __init__(self, seeds: Seeds, locale: str, known: Mapping[Meaning, pa.Array], *, employed: bool) -> None:
         self.seeds = seeds
-        self.locale = locale
+        self.locale = settled(locale)
         self.known = known
         self.employed = employed
         """Whether mail goes to the row's organisation."""
@@ -274,7 +274,7 @@ class Rows:
             "street_address": self.street,
             "city": self.city,
             "postcode": self.postcode,
-            "state_abbr": self.state_code,
+            **dict.fromkeys(("state_abbr", "province_abbr", "estado_sigla", "canton_code"), self.state_code),
             **dict.fromkeys(("state", "province", "prefecture", "administrative_unit", "region"), self.state),
         }
         return addresses(self.locale).fill(self.seeds, "address", bound)
@@ -308,7 +308,11 @@ class Rows:
             column = self.company.dictionary_encode()
             labels = pa.array([spelling.label(name) for name in column.dictionary.to_pylist()], pa.string())
             return take(labels, column.indices.to_numpy())
-        return labels_of(_company(self.locale), self.seeds, "company")
+        labels = pc.utf8_slice_codeunits(labels_of(_company(self.locale), self.seeds, "company"), 0, 40)
+        if pc.any(pc.match_substring(labels, "--")).as_py():
+            labels = pc.replace_substring_regex(labels, "-+", "-")
+        labels = pc.utf8_trim(labels, characters="-")
+        return pc.if_else(pc.equal(pc.binary_length(labels), 0), "x", labels)
 
     @cached_property
     def mail_domain(self) -> pa.Array:
@@ -340,10 +344,8 @@ class Rows:
     def distinct_postcode(self, ordinals: npt.NDArray[np.int64], *, most: int | None) -> pa.Array:
         """Return postcodes that differ where the ordinals do."""
         made = self._places.postcode
-        pattern = pattern_of(made) if isinstance(made, Words) else made
-        fitting = (pattern.within(most) if isinstance(pattern, Pattern) else None) or Pattern.of(
-            "#" * min(most or 5, 5)
-        )
+        pattern = pattern_of(made)
+        fitting = (pattern.within(most) if pattern else None) or Pattern.of("#" * min(most or 5, 5))
         form = max(fitting.forms, key=lambda each: each.capacity)
         return Pattern((form,)).distinct(self.seeds, "postcode", ordinals, room=most)
 
@@ -424,17 +426,17 @@ def slugs(locale: str) -> pa.Array:
 
 @cache
 def _company(locale: str) -> Rule:
-    found = rule(locale, "company") or rule(DEFAULT, "company")
-    assert found is not None  # noqa: S101 (Faker's default locale has companies)
+    found = rule(locale, "company")
+    assert found is not None  # noqa: S101 (every locale has companies)
     return found
 
 
 @cache
 def jobs(locale: str) -> Rule:
     """Return a locale's job titles. What stands behind a comma is put in front, as it is said: Civil engineer."""
-    found = rule(locale, "job") or rule(DEFAULT, "job")
+    found = rule(home(locale, "job"), "job")
     if not isinstance(found, Words):
-        assert found is not None  # noqa: S101 (Faker's default locale has jobs)
+        assert found is not None  # noqa: S101 (every locale has jobs)
         return found
     if not found.values.equals(getattr(rule(DEFAULT, "job"), "values", None)):
         return found
@@ -454,8 +456,8 @@ def _in_order(title: str) -> str:
 @cache
 def streets(locale: str) -> Rule:
     """Return a locale's streets with house numbers, without flats."""
-    found = rule(locale, "street_address") or rule(DEFAULT, "street_address")
-    assert found is not None  # noqa: S101 (Faker's default locale has streets)
+    found = rule(home(locale, "street_address"), "street_address")
+    assert found is not None  # noqa: S101 (every locale has streets)
     if isinstance(found, Phrase):
         return found.without("secondary_address") or found
     return found
@@ -464,6 +466,7 @@ def streets(locale: str) -> Rule:
 @cache
 def addresses(locale: str) -> Phrase:
     """Return the forms of a locale's addresses."""
+    locale = home(locale, "address")
     provider: Any = faker(locale).address.__self__  # type: ignore[attr-defined]
     formats = {text: 1.0 for text in provider.address_formats if "{{street_address}}" in text and "{{city}}" in text}
     found = phrase(locale, formats) if formats else None

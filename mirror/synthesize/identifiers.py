@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mirror.synthesize.letters import Form, Pattern, Seeds, Whole, Words, join, noise, take, whole_rows
-from mirror.synthesize.lexicon import DEFAULT, faker, pattern_of, rule
+from mirror.synthesize.letters import Form, Pattern, Seeds, Whole, join, noise, take, whole_rows
+from mirror.synthesize.lexicon import DEFAULT, faker, own, pattern_of, rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,36 +36,37 @@ _PHONES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "en_IE": ("020 91# ####", "+353 8# ### ####"),
         "fr_FR": ("06 39 98 ## ##", "01 99 00 ## ##", "02 61 91 ## ##", "+33 6 ## ## ## ##"),
         "de_DE": ("030 23125 ###", "0171 39200 ##", "069 90009 ###", "+49 15# ########"),
+        # countries for which Faker has no numbers, or only such with letters
+        "ar_SA": ("+966 5# ### ####",),
+        "en_PH": ("+63 9## ### ####",),
+        "zu_ZA": ("+27 8# ### ####",),
         "sv_SE": ("070-174 06 ##", "08-465 004 ##", "+46 7# ### ## ##"),
     }
 )
-_IN_USE = 3
-"""How many forms of telephone numbers one column mixes."""
 
 
 @cache
-def phones(locale: str) -> Pattern:
-    """Return the forms of a locale's telephone numbers; the last has the most."""
+def _phones(locale: str) -> Pattern:
+    """Return the forms of a locale's telephone numbers; where they are not our own, the last has the most."""
     if locale in _PHONES:
         return Pattern.of(*_PHONES[locale])
-    found = rule(locale, "phone_number")
-    made = found if isinstance(found, Pattern) else pattern_of(found) if isinstance(found, Words) else None
-    if made is None:
-        return phones(DEFAULT)
-    forms = sorted(made.forms, key=lambda form: (form.capacity, form.characters))
+    found = pattern_of(rule(locale, "phone_number"))
+    if found is None or not own(locale, "phone_number"):
+        return _phones(DEFAULT)
+    forms = sorted(found.forms, key=lambda form: (form.capacity, form.characters))
     return Pattern(tuple(form for form in forms if b"x" not in form.places) or tuple(forms))
 
 
 def phone(seeds: Seeds, locale: str, *, most: int | None, ordinals: Whole | None) -> pa.Array:
     """Return a telephone number per row."""
-    made = phones(locale)
-    if locale in _PHONES and ordinals is None:
-        made = Pattern(made.forms[:-1]).within(most) or made
-    fitting = made.within(most) or Pattern.of("#" * max(most or 1, 1))
-    if ordinals is None:
-        return fitting.fill(seeds, "phone")
-    tiers = fitting.forms if locale in _PHONES else fitting.forms[-1:]
-    return Pattern(tiers).distinct(seeds, "phone", ordinals, room=most)
+    forms = _phones(locale).forms
+    listed = locale in _PHONES or forms is _phones(DEFAULT).forms
+    fitting = Pattern(forms).within(most) or Pattern.of("#" * max(most or 1, 1))
+    if ordinals is not None:
+        tiers = fitting.forms if listed else fitting.forms[-1:]
+        return Pattern(tiers).distinct(seeds, "phone", ordinals, room=most)
+    invented = Pattern(forms[:-1] if listed and len(forms) > 1 else forms).within(most)
+    return (invented or fitting).fill(seeds, "phone")
 
 
 # --- Check digits ---------------------------------------------------------------------------------------------------
@@ -223,8 +224,7 @@ def national_id(seeds: Seeds, locale: str, *, most: int | None, ordinals: Whole 
     if locale in _NATIONAL:
         pattern, check = _NATIONAL[locale]
         return _made(Form.parse(pattern), check, seeds, "national id", most=most, ordinals=ordinals)
-    found = rule(locale, "ssn")
-    made = found if isinstance(found, Pattern) else pattern_of(found) if isinstance(found, Words) else None
+    made = pattern_of(rule(locale, "ssn")) if own(locale, "ssn") else None
     form = max(made.forms, key=lambda each: each.capacity) if made else Form.parse("###########")
     return _made(form, None, seeds, "national id", most=most, ordinals=ordinals)
 
@@ -235,8 +235,7 @@ def tax_id(seeds: Seeds, locale: str, *, most: int | None, ordinals: Whole | Non
         # employer identification numbers that begin with 00 are not issued
         form = Form.parse("00-#######")
     else:
-        found = rule(locale, "vat_id")
-        made = found if isinstance(found, Pattern) else pattern_of(found) if isinstance(found, Words) else None
+        made = pattern_of(rule(locale, "vat_id"))
         country = locale.rpartition("_")[2][:2]
         form = max(made.forms, key=lambda each: each.capacity) if made else Form.parse(f"{country}#########")
     return _made(form, None, seeds, "tax id", most=most, ordinals=ordinals)
@@ -268,16 +267,16 @@ def iban(seeds: Seeds, locale: str, *, most: int | None, ordinals: Whole | None)
 def plate(seeds: Seeds, locale: str, *, most: int | None, ordinals: Whole | None) -> pa.Array:
     """Return the registration plate of a vehicle per row."""
     found = rule(locale, "license_plate")
-    made = pattern_of(found) if isinstance(found, Words) else found
-    if isinstance(made, Pattern) and made.within(most):
-        fitting = made.within(most) or made
+    made = pattern_of(found)
+    fitting = made.within(most) if made else None
+    if fitting:
         if ordinals is None:
             return fitting.fill(seeds, "plate")
         return _made(
             max(fitting.forms, key=lambda each: each.capacity), None, seeds, "plate", most=most, ordinals=ordinals
         )
-    if made is not None and ordinals is None and most is None:
-        return made.fill(seeds, "plate")
+    if found is not None and ordinals is None and most is None:
+        return found.fill(seeds, "plate")
     return _made(Form.parse("???-####"), None, seeds, "plate", most=most, ordinals=ordinals)
 
 

@@ -210,14 +210,20 @@ _TOKEN = re.compile(r"{{\s*(\w+)\s*}}")
 _POOL = 1_500
 
 
+def settled(locale: str) -> str:
+    """Return the locale if Faker knows it, and otherwise American English."""
+    from faker.config import AVAILABLE_LOCALES
+
+    return locale if locale in AVAILABLE_LOCALES else DEFAULT
+
+
 @cache
 def faker(locale: str) -> Generator:
-    """Return Faker's generator for a locale; of an unknown one, for American English."""
-    from faker.config import AVAILABLE_LOCALES
+    """Return Faker's generator for a locale."""
     from faker.factory import Factory
 
     with _LOCK:
-        return Factory.create(locale if locale in AVAILABLE_LOCALES else DEFAULT)
+        return Factory.create(settled(locale))
 
 
 @cache
@@ -252,23 +258,59 @@ def _sampled(generator: Generator, method: Callable[[], object]) -> Words:
     return Words.of(sorted({_tidy(str(method())) for _ in range(_POOL)} - {""}) or ["x"])
 
 
+def _tidy(text: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"\s*,?\s*\n\s*", ", ", text)).strip()
+
+
 _SHAPES = 12
 
 
-def pattern_of(words: Words) -> Pattern | None:
-    """Return the commonest shapes of a list of codes, digits and capitals free; None if other letters vary too."""
-    counted: dict[str, int] = {}
-    for value in words.values.to_pylist():
+def pattern_of(made: Rule | None) -> Pattern | None:
+    """Return the commonest shapes of codes, what varies in them being digits and capitals; None if other letters do."""
+    if made is None or isinstance(made, Pattern):
+        return made
+    values = (
+        made.values
+        if isinstance(made, Words)
+        else made.fill(noise(np.arange(_POOL, dtype=np.uint64), "shapes"), "shapes")
+    )
+    shaped: dict[str, list[str]] = {}
+    for value in values.to_pylist():
         if value.isascii() and not _MARKS.search(value):
-            shape = re.sub("[A-Z]", "?", re.sub("[0-9]", "#", value))
-            counted[shape] = counted.get(shape, 0) + 1
-    best = sorted(counted, key=lambda shape: (-counted[shape], shape))[:_SHAPES]
-    covered = sum(counted[shape] for shape in best)
-    return Pattern.of(*best) if covered >= len(words.values) // 2 and best else None
+            shaped.setdefault(re.sub("[A-Z]", "?", re.sub("[0-9]", "#", value)), []).append(value)
+    best = sorted(shaped, key=lambda shape: (-len(shaped[shape]), shape))[:_SHAPES]
+    if not best or 2 * sum(len(shaped[shape]) for shape in best) < len(values):
+        return None
+    return Pattern.of(*(_with_constants(shape, shaped[shape]) for shape in best))
 
 
-def _tidy(text: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"\s*\n\s*", ", ", text)).strip()
+def _with_constants(shape: str, values: list[str]) -> str:
+    """Write the characters that are the same in all values into their shape."""
+    if len(values) < _HEARINGS:
+        return shape
+    columns = zip(shape, *values, strict=True)
+    return "".join(column[1] if len(set(column[1:])) == 1 else column[0] for column in columns)
+
+
+def own(locale: str, token: str) -> bool:
+    """Say whether Faker makes a kind of text in the locale's own way."""
+    method: Any = getattr(faker(locale), token, None)
+    provider = "" if method is None else method.__self__.__module__.rpartition(".")[2]
+    return locale == DEFAULT or provider not in {"", DEFAULT, "la"}
+
+
+_LANGUAGES = MappingProxyType(
+    {"de": "de_DE", "es": "es_ES", "fr": "fr_FR", "it": "it_IT", "nl": "nl_NL", "pt": "pt_PT", "zh": "zh_CN"}
+)
+
+
+@cache
+def home(locale: str, token: str) -> str:
+    """Return the locale whose way of making a kind of text is used: its own, its language's, or American English."""
+    if own(locale, token):
+        return locale
+    kin = _LANGUAGES.get(locale.partition("_")[0], DEFAULT)
+    return kin if own(kin, token) else DEFAULT
 
 
 def _compiled(locale: str, heard: _Heard, above: frozenset[str]) -> Rule | None:
@@ -330,6 +372,14 @@ def _pattern(listed: object) -> Rule | None:
     return Pattern.of(*(re.sub(r"[\[\]]", "", text) for text in sorted(texts)))
 
 
+def _numbered(made: Rule) -> Rule:
+    """Return a list with marks for digits as patterns."""
+    if not isinstance(made, Words):
+        return made
+    values = made.values.to_pylist()
+    return Pattern.of(*values) if any("#" in value for value in values) else made
+
+
 def _phrase(locale: str, listed: object, above: frozenset[str], *, digits: bool) -> Rule | None:
     weighted = _weighted(listed)
     if weighted is None:
@@ -356,7 +406,7 @@ def phrase(
             made = None if piece in above else rule(locale, piece)
             if made is None:
                 return None
-            parts.append(Slot(piece, made))
+            parts.append(Slot(piece, _numbered(made) if digits else made))
         key = tuple(pieces)
         forms[key] = tuple(parts), weight + (forms[key][1] if key in forms else 0.0)
     choice = Words.of({str(i): weight for i, (_, weight) in enumerate(forms.values())})

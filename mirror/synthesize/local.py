@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain, product
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +15,11 @@ import pyarrow as pa
 
 from mirror.synthesize import ascii as spelling
 from mirror.synthesize.letters import Pattern, Seeds, Tape, Words, below, noise, strings, take
-from mirror.synthesize.lexicon import DEFAULT, Phrase, Rule, faker, phrase, rule
+from mirror.synthesize.lexicon import DEFAULT, Phrase, Rule, faker, home, phrase, rule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
 _LIST_SEED = np.uint64(20_260_101)
@@ -143,9 +148,9 @@ def _full(locale: str, provider: Any, gender: str) -> Phrase:  # noqa: ANN401 (a
 
 
 def _bound(token: str) -> str:
-    if re.fullmatch(r"first_name(_female|_male|_unisex)?", token):
+    if re.fullmatch(r"(first|given)_name(_(?!abbr|female_abbr|male_abbr)\w+)?", token):
         return GIVEN
-    return FAMILY if re.fullmatch(r"last_name(_female|_male|_unisex)?", token) else token
+    return FAMILY if re.fullmatch(r"last_name(_\w+)?", token) else token
 
 
 def _particles(provider: Any) -> bool:  # noqa: ANN401 (a provider of Faker)
@@ -167,11 +172,22 @@ def _named(locale: str, formats: dict[str, float], gender: str) -> Phrase:
     return compiled.renamed(back)
 
 
+_TITLES_OF = MappingProxyType(
+    {"fr": ("Mme", "M."), "es": ("Sra.", "Sr."), "pt": ("Sra.", "Sr."), "nl": ("Mevr.", "Dhr.")}
+)
+
+
 def _honorific(locale: str, gender: str) -> Words:
     found = rule(locale, f"prefix_{gender}")
-    if isinstance(found, Words) and all(re.search(r"\w{2}", value) for value in found.values.to_pylist()):
+    listed = found.values.to_pylist() if isinstance(found, Words) else []
+    if (
+        isinstance(found, Words)
+        and not {"de", "do"} & set(listed)
+        and all(re.search(r"\w{2}", each) for each in listed)
+    ):
         return found
-    return Words.of(["Ms."] if gender == "female" else ["Mr."])
+    women, men = _TITLES_OF.get(locale[:2], ("Ms.", "Mr."))
+    return Words.of([women if gender == "female" else men])
 
 
 # --- Places ---------------------------------------------------------------------------------------------------------
@@ -233,15 +249,16 @@ class Places:
 @cache
 def places(locale: str) -> Places:
     """Return the towns of a locale."""
-    made = rule(locale, "city") or rule(DEFAULT, "city")
-    assert made is not None  # noqa: S101 (Faker's default locale has towns)
+    own = home(locale, "city")
+    made = rule(own, "city")
+    assert made is not None  # noqa: S101 (every locale has towns)
     cities = listed(made, _CITIES)
-    names, codes = _regions(locale)
+    names, codes = _regions(own)
     seeds = noise(np.arange(len(cities), dtype=np.uint64) + _LIST_SEED, "town")
-    provider = faker(locale).city.__self__  # type: ignore[attr-defined]
-    known = getattr(provider, "states_postcode", None) if locale == DEFAULT else None
+    provider = faker(own).city.__self__  # type: ignore[attr-defined]
+    known = getattr(provider, "states_postcode", None) if own == DEFAULT else None
     ranges = None if known is None else np.array([known[code] for code in codes], np.int64)
-    postcode = rule(locale, "postcode") or Pattern.of("#####")
+    postcode = rule(own, "postcode") or Pattern.of("#####")
     alpha2 = locale.rpartition("_")[2]
     country = _by_alpha2().get(alpha2) or _by_alpha2()["US"]
     return Places(
@@ -262,24 +279,31 @@ def _regions(locale: str) -> tuple[list[str], list[str]]:
     """Return the names of a locale's states and their codes; where Faker has none, its towns stand in."""
     provider = faker(locale).city.__self__  # type: ignore[attr-defined]
     for field in _REGIONS:
-        found = list(getattr(provider, field, ()))
+        found: Any = getattr(provider, field, ())
+        if isinstance(found, Mapping):
+            found = [(code, name) for code, name in found.items() if isinstance(name, str)] or list(found)
         if found and all(isinstance(each, tuple) and len(each) == 2 for each in found):
             return [name for _, name in found], [code for code, _ in found]
         if found and all(isinstance(each, str) for each in found):
             codes = [code for code in getattr(provider, f"{field}_abbr", ()) if code != "DC"]
-            return found, codes if len(codes) == len(found) else _codes(found)
+            return list(found), codes if len(codes) == len(found) else _codes(found)
     towns = listed(rule(locale, "city") or Words.of(["x"]), 64).to_pylist()[:12]
     return towns, _codes(towns)
 
 
-def _codes(names: list[str]) -> list[str]:
+def _codes(names: Sequence[str]) -> list[str]:
     """Make a code of two capitals for each name, all different."""
     taken: dict[str, None] = {}
     for name in names:
-        letters = re.sub("[^A-Z]", "", spelling.spell(name).upper()) + "XQZJKVWYBFGHMPCDLTNRSAEIOU"
-        code = next(letters[0] + second for second in letters[1:] if letters[0] + second not in taken)
-        taken[code] = None
+        own = re.sub("[^A-Z]", "", spelling.spell(name).upper())
+        candidates = chain(
+            (own[:1] + second for second in own[1:]), product(own[:1] or "X", _LETTERS), product(_LETTERS, repeat=2)
+        )
+        taken[next(code for code in map("".join, candidates) if code not in taken)] = None
     return list(taken)
+
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @cache
@@ -314,7 +338,9 @@ class Texts:
 @cache
 def texts(locale: str) -> Texts:
     """Return the running text of a locale, made of Faker's word list."""
-    provider: Any = faker(locale).word.__self__  # type: ignore[attr-defined]
+    where = home(locale, "word")
+    foreign = where == DEFAULT and not locale.startswith("en")
+    provider: Any = faker("la" if foreign else where).word.__self__  # type: ignore[attr-defined]
     kept = [
         word
         for word in dict.fromkeys(provider.word_list)

@@ -85,6 +85,10 @@ def draw(
     if len(limits) != len(meanings):
         message = f"wanted one greatest length for each of {len(meanings)} meanings, found {len(limits)}"
         raise ValueError(message)
+    for column in (*(known or {}).values(), *(unique or {}).values(), *(lengths or {}).values()):
+        if len(column) != rows:
+            message = f"wanted {rows} values in every known column, row number and length, found {len(column)}"
+            raise ValueError(message)
     groups, names = _groups(locale, rows)
     seeds = random.integers(0, 1 << 64, size=rows, dtype=np.uint64)
     present = {*meanings, *(known or {})}

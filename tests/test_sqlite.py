@@ -404,6 +404,11 @@ def test_memory_is_refused_with_a_reason(url: str) -> None:
         mirror_connectors.open(url, source="s")
 
 
+def test_a_timeout_is_a_number(tmp_path: Path) -> None:
+    with pytest.raises(ConnectError, match="number of seconds"):
+        mirror_connectors.open(embedded_url("sqlite", tmp_path / "x.db") + "?timeout=soon", source="s")
+
+
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     path.write_bytes(TOKEN.encode() * 1000)

@@ -63,7 +63,7 @@ class SqliteConnector:
         self.source = source
         self.shown_url = sql.shown_url(url)
         self._path = file_of(url, source=source)
-        self._timeout = float(str(url.query.get("timeout", "5")))
+        self._timeout = _seconds(url)
         self._read_only = read_only
         self._connection: sqlite3.Connection | None = None
 
@@ -444,6 +444,14 @@ class _Load:
 _AUTOINCREMENT = "INTEGER AUTOINCREMENT"
 _COLLATIONS = ("NOCASE", "RTRIM")
 _SIMPLE_DEFAULT = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[-+]?[\w.]+""")
+
+
+def _seconds(url: sa.URL) -> float:
+    try:
+        return float(str(url.query.get("timeout", "5")))
+    except ValueError:
+        message = f"wanted a number of seconds in ?timeout= of {sql.shown_url(url)}, found something else"
+        raise ConnectError(message) from None
 
 
 def _define(column: Column, preparer: IdentifierPreparer) -> str:

@@ -155,9 +155,11 @@ def test_any_column_is_coded_and_decoded(case: Case) -> None:
     found = numbers(marginal)
     if found is not None:
         at_atom = (codes > 0) & (codes <= len(found.atoms))
-        if isinstance(marginal, Numeric) and found.edges:
+        if isinstance(marginal, Numeric):
             expected = np.asarray(found.atoms)[codes[at_atom] - 1]
-            assert (floats_of(back.filter(at_atom)) == expected).all()
+            # of decimals of 16 digits or more the last is not certain
+            tolerance = 5e-15 if pa.types.is_decimal(values.type) else 0
+            assert np.allclose(floats_of(back.filter(at_atom)), expected, rtol=tolerance, atol=0)
         if found.edges and not pa.types.is_temporal(values.type):
             # what a type cannot hold between two edges is spelled as nearly as it can
             drawn, step = floats_of(back.filter(codes > len(found.atoms))), spacing(values.type, found.edges)
@@ -183,6 +185,7 @@ def test_the_order_of_rows_is_not_learned(case: Case) -> None:
 
 @pytest.mark.parametrize("type_", [*INTEGERS, *DECIMALS, *TIMES], ids=str)
 def test_the_limits_of_a_type_come_back_exactly(type_: pa.DataType) -> None:
+    held: list[Any]
     if pa.types.is_integer(type_):
         limits = np.iinfo(str(type_))
         held = [int(limits.min), int(limits.max), 0, 7]
@@ -387,14 +390,14 @@ def test_too_few_values_are_withheld() -> None:
 def test_the_distribution_comes_back(shape: str, k: int) -> None:
     rng = np.random.default_rng(3)
     n = 20_000
-    values = {
-        "normal": lambda: rng.normal(100, 15, n),
-        "lognormal": lambda: rng.lognormal(3, 1.5, n),
-        "uniform": lambda: rng.random(n),
-        "whole": lambda: rng.poisson(400, n).astype(float),
-        "cents": lambda: np.round(rng.gamma(2, 30, n), 2),
-        "spiked": lambda: np.where(rng.random(n) < 0.3, 0.0, rng.normal(50, 9, n)),
-    }[shape]()
+    values: np.ndarray = {
+        "normal": rng.normal(100, 15, n),
+        "lognormal": rng.lognormal(3, 1.5, n),
+        "uniform": rng.random(n),
+        "whole": rng.poisson(400, n).astype(float),
+        "cents": np.round(rng.gamma(2, 30, n), 2),
+        "spiked": np.where(rng.random(n) < 0.3, 0.0, rng.normal(50, 9, n)),
+    }[shape]
     decimals = numeric.decimals_of(values, pa.float64(), k=k)
     assert decimals == {"whole": 0, "cents": 2}.get(shape)
     found = numeric.fit(values, k=k, decimals=decimals)
@@ -481,8 +484,8 @@ def test_numbers_in_any_type_are_clipped_to_its_range(type_: pa.DataType, values
             nearest = round(value) if math.isfinite(value) else int(math.copysign(2**100, value))
             assert spelled == min(max(nearest, limits.min), limits.max)
         else:
-            limits = np.finfo(f"f{type_.bit_width // 8}")
-            assert spelled == np.float64(value).clip(limits.min, limits.max).astype(limits.dtype)
+            range_ = np.finfo(f"f{type_.bit_width // 8}")
+            assert spelled == np.float64(value).clip(range_.min, range_.max).astype(range_.dtype)
 
 
 DECIMAL_TYPES = st.integers(1, 38).flatmap(

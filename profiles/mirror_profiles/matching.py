@@ -62,11 +62,11 @@ def _alike(left: pa.Array, right: pa.Array) -> tuple[pa.Array, pa.Array]:
         return pc.cast(left, pa.float64(), safe=False), pc.cast(right, pa.float64(), safe=False)
     if all(map(_is_time, both)):
         return _instants(left), _instants(right)
+    zeros = any(pa.types.is_decimal(type_) and type_.scale for type_ in both)
+    spelled = _spell(left, without_zeros=zeros), _spell(right, without_zeros=zeros)
     if any(map(_is_binary, both)):
-        return _spell(left).cast(pa.large_binary()), _spell(right).cast(pa.large_binary())
-    if any(pa.types.is_decimal(type_) and type_.scale for type_ in both):
-        return _without_zeros(_spell(left)), _without_zeros(_spell(right))
-    return _spell(left), _spell(right)
+        return spelled[0].cast(pa.large_binary()), spelled[1].cast(pa.large_binary())
+    return spelled
 
 
 def _is_exact(type_: pa.DataType) -> bool:
@@ -98,13 +98,14 @@ def _instants(values: pa.Array) -> pa.Array:
     return pc.cast(pc.cast(values, pa.timestamp("us", tz=zone), safe=False), pa.int64())
 
 
-def _spell(values: pa.Array) -> pa.Array:
-    return values if _is_binary(values.type) else pc.cast(values, pa.string())
-
-
-def _without_zeros(text: pa.Array) -> pa.Array:
-    """Take from spelled numbers the zeros at the end that only a decimal's type gives them: 12.50 is 12.5, and 12.00 is 12."""
-    return pc.replace_substring_regex(text, r"^(-?\d+)\.0*$|^(-?\d+\.\d*[1-9])0+$", r"\1\2")
+def _spell(values: pa.Array, *, without_zeros: bool) -> pa.Array:
+    """Spell keys as text, if asked without the zeros that only a decimal's type gives them: 12.50 is 12.5. Bytes stay as they are."""
+    if _is_binary(values.type):
+        return values
+    text = pc.cast(values, pa.string())
+    if without_zeros:
+        text = pc.replace_substring_regex(text, r"^(-?\d+)\.0*$|^(-?\d+\.\d*[1-9])0+$", r"\1\2")
+    return text
 
 
 def depths(parents: np.ndarray) -> np.ndarray:

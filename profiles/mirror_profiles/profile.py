@@ -30,7 +30,7 @@ class Table:
     __slots__ = ("values",)
 
     def __init__(self, values: np.ndarray) -> None:
-        self.values = np.ascontiguousarray(values, dtype=np.float32)
+        self.values = np.array(values, dtype=np.float32, order="C")
         self.values.setflags(write=False)
 
     def __eq__(self, other: object) -> bool:
@@ -71,7 +71,7 @@ def _fetch_copy(found: Any, info: ValidationInfo) -> Copy:  # noqa: ANN401
     if isinstance(found, Copy):
         return found
     copies: list[Copy] = info.context["copies"]  # type: ignore[index]
-    return copies[found["copy"]]
+    return copies[_number(found["copy"])]
 
 
 def _store(table: Table, info: SerializationInfo) -> dict[str, int]:
@@ -84,7 +84,14 @@ def _fetch(found: Any, info: ValidationInfo) -> Table:  # noqa: ANN401
     if isinstance(found, Table):
         return found
     tables: list[Table] = info.context["tables"]  # type: ignore[index]
-    return tables[found["table"]]
+    return tables[_number(found["table"])]
+
+
+def _number(found: object) -> int:
+    if not isinstance(found, int) or found < 0:
+        message = "no number of an entry"
+        raise ValueError(message)
+    return found
 
 
 StoredCopy = Annotated[Copy, PlainValidator(_fetch_copy), PlainSerializer(_store_copy)]

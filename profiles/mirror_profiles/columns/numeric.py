@@ -218,7 +218,9 @@ def _decimals(values: np.ndarray, nulls: np.ndarray, type_: pa.DataType) -> pa.A
     scale, precision = type_.scale, min(type_.precision, 38)
     size = np.abs(values).clip(0, 10.0 ** (precision - scale))
     direct = size < _EXACT / 10.0**scale
-    certain = 14 - np.floor(np.log10(np.where(direct, 1.0, size))).astype(np.int64)
+    magnitude = np.floor(np.log10(np.where(direct, 1.0, size)))
+    magnitude -= size < 10.0**magnitude  # a logarithm rounds up
+    certain = 14 - magnitude.astype(np.int64)
     short = np.rint(size * 10.0 ** certain.clip(0) / 10.0 ** (-certain).clip(0))
     told = short * 10.0 ** (-certain).clip(0) / 10.0 ** certain.clip(0) == size
     whole = ~direct & ~told & (scale >= 0) & (size < 2.0**63) & (size == np.rint(size))

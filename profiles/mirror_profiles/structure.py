@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _MOST_OWNED = 5_000
 """Mean children per parent beyond which a parent is a label, not an owner: airlines do not own flights."""
 
+_FEW, _MANY = 50, 20
+"""Fewer parents than the one with more children each than the other are labels as well: statuses, countries, sales regions."""
+
 MIRRORED = (RelationKind.TABLE, RelationKind.PARTITIONED)
 """Kinds of relation that have rows of their own to make."""
 
@@ -52,7 +55,8 @@ def owners(
 ) -> dict[RelationName, ForeignKey]:
     """Choose for each relation the foreign key whose parent owns its rows; a relation without one is a root.
 
-    An owner is always there (no NULL, no orphan) and comes earlier in ``order``. Among several the primary key decides, its
+    An owner is always there (no NULL, no orphan) and comes earlier in ``order``. A label is none: reference data that is copied, or a few
+    parents with many children each, unless the child's primary key contains theirs. Among several the primary key decides, its
     first columns before its last; then the parent that is seldom without children (an order has lines, a product may never sell); then
     the parent with most rows.
     """
@@ -64,9 +68,10 @@ def owners(
             for key in schema.parents_of(name)
             if key.parent in place and place[key.parent] < place[name] and _owns(fan_outs.get(str(key)))
         ]
+        primary = schema.relation(name).primary_key
+        columns = primary.columns if primary else ()
+        able = [key for key in able if set(key.columns) <= set(columns) or not _labels(fan_outs[str(key)])]
         if able:
-            primary = schema.relation(name).primary_key
-            columns = primary.columns if primary else ()
             chosen[name] = min(able, key=lambda key: _rank(key, columns, fan_outs[str(key)]))
     return chosen
 
@@ -79,6 +84,10 @@ def _owns(fan_out: FanOut | None) -> bool:
         and fan_out.orphans == 0
         and fan_out.children <= _MOST_OWNED * fan_out.parents
     )
+
+
+def _labels(fan_out: FanOut) -> bool:
+    return fan_out.by_row or (fan_out.parents < _FEW and fan_out.children > _MANY * fan_out.parents)
 
 
 def _rank(key: ForeignKey, primary: tuple[str, ...], fan_out: FanOut) -> tuple[int, float, int, str]:

@@ -151,7 +151,7 @@ class PostgresqlLoad:
         try:
             with session.transaction():
                 session.execute(sql.create_table(relation, _PREPARER, keys=False, define=_define).encode())
-        except (psycopg.errors.SyntaxErrorOrAccessRuleViolation, psycopg.errors.FeatureNotSupported):
+        except (psycopg.ProgrammingError, psycopg.NotSupportedError):
             # Something that the target does not have is called by a default, a check or an expression: find out which.
             self._create_piecemeal(session, relation)
 
@@ -176,18 +176,19 @@ class PostgresqlLoad:
     def _create_piecemeal(self, session: Connection, relation: Relation) -> None:
         columns = []
         for column in relation.columns:
+            if column.generated is not None:
+                if self._generates(session, relation, column):
+                    columns.append(column)
+                    continue
+                self._note(relation, f"column {column.name} is a plain column there: its expression is not understood")
+                columns.append(replace(column, generated=None, nullable=True, collation=None))
+                continue
             alone = Relation(relation.name, (column,))
             if self._try(session, sql.create_table(alone, _PREPARER, define=_define), undo=True):
                 columns.append(column)
                 continue
-            bare = replace(column, default=None, collation=None)
-            alone = Relation(relation.name, (bare,))
-            if column.generated and not self._generates(session, relation, bare):
-                self._note(relation, f"column {column.name} is a plain column there: its expression is not understood")
-                bare = replace(bare, generated=None, nullable=True)
-            else:
-                self._note(relation, f"the default or collation of column {column.name} is not understood there")
-            columns.append(bare)
+            self._note(relation, f"the default or collation of column {column.name} is not understood there")
+            columns.append(replace(column, default=None, collation=None))
         bare_table = replace(relation, columns=tuple(columns))
         session.execute(sql.create_table(bare_table, _PREPARER, keys=False, checks=False, define=_define).encode())
         table = sql.qualified(_PREPARER, relation.name)
@@ -209,7 +210,7 @@ class PostgresqlLoad:
         try:
             with session.transaction(force_rollback=undo):
                 session.execute(statement.encode())
-        except (psycopg.errors.SyntaxErrorOrAccessRuleViolation, psycopg.errors.FeatureNotSupported):
+        except (psycopg.ProgrammingError, psycopg.NotSupportedError):
             return False
         return True
 

@@ -42,7 +42,9 @@ class Domain:
         return Domain(max(lows, default=None), min(highs, default=None), values)
 
     def clip(self, values: pa.Array) -> pa.Array:
-        """Move numbers and times that lie outside to the nearest that does not; NULL stays NULL."""
+        """Move numbers and times that lie outside to the nearest that does not; NULL stays NULL, and text as it is."""
+        if pa.types.is_string(values.type):
+            return values
         if pa.types.is_temporal(values.type):
             micros, there = temporal.microseconds(values)
             limits = np.iinfo(np.int64)

@@ -66,6 +66,8 @@ class Choice:
     unique: bool = False
     within: str | None = None
     """A foreign key: ``unique`` is meant among the rows that find the same parent by it."""
+    stride: int = 1
+    """How many rows in a row take the same value; columns with different strides are distinct together, as digits of a number are."""
     kind: Literal["choice"] = "choice"
 
 

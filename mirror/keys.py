@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -45,14 +45,18 @@ class Reference:
     """How many rows there are to find."""
     most: int
     """Most rows that one parent had in the source."""
-    optional: bool
-    """Whether rows may go without a parent."""
+    loose: frozenset[str]
+    """Columns that are NULL in rows without a parent."""
     names: tuple[frozenset[str], ...]
     """Sets of the key's columns, each of which is enough to tell one parent from another."""
 
     def told_by(self, wanted: frozenset[str]) -> bool:
         """Say whether equal values in these columns mean the same parent."""
         return any(name <= wanted for name in self.names)
+
+    def spares(self, wanted: frozenset[str]) -> bool:
+        """Say whether rows without a parent have a NULL in these columns, so that they need not be distinct there."""
+        return bool(self.loose & wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ class Limit:
     key: tuple[str, ...]
     most: int
     foreign_key: str | None = None
+    all_rows: bool = True
+    """Whether it bounds the rows of the relation; else those beyond find no parent."""
 
 
 @dataclass(slots=True)
@@ -93,6 +99,12 @@ class Choices:
     finds: dict[str, Finds] = field(default_factory=dict)
     beside: dict[str, str] = field(default_factory=dict)
     """By foreign key that is found `Finds.DISTINCT`: the foreign key beside which it is."""
+    only: dict[str, frozenset[str]] = field(default_factory=dict)
+    """By foreign key: columns of it in which all parents that it finds must differ."""
+    scarce: dict[str, int] = field(default_factory=dict)
+    """By column that may be NULL and must be distinct: how many values it has; rows beyond are NULL."""
+    firm: set[str] = field(default_factory=set)
+    """Foreign keys that must find a parent even in rows where they are NULL: other columns of theirs must be distinct."""
     limits: list[Limit] = field(default_factory=list)
     distinct: list[frozenset[str]] = field(default_factory=list)
     """Sets of columns that are distinct by what was decided."""
@@ -111,10 +123,13 @@ class _Option:
     """Rows that it allows in all."""
     enough: bool
     """Whether it allows as many rows as are wanted, and as many for each parent as there were."""
-    generator: tuple[str, Generator] | None = None
+    generators: tuple[tuple[str, Generator], ...] = ()
     finds: tuple[str, Finds, str | None] | None = None
-    limit: tuple[int, str | None] | None = None
+    limit: tuple[int, str | None, bool] | None = None
+    firm: str | None = None
+    scarce: tuple[str, int] | None = None
     finding: str | None = None
+    only: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
 def distinct_keys(relation: Relation, profile: RelationProfile, given: Given, findings: list[Finding]) -> Choices:
@@ -156,6 +171,10 @@ class _Decider:
             findings.append(Finding(where, what))
             return
         options = list(self._options(wanted))
+        if not any(option.enough for option in options):
+            options += self._of_some_parents(wanted)
+        if not options and not self.given.rows:
+            return
         if not options:
             message = (
                 f"{where}: no way is known to keep it distinct, all of it being foreign keys that depend on one "
@@ -170,54 +189,81 @@ class _Decider:
     def _take(self, key: tuple[str, ...], option: _Option) -> None:
         choices = self.choices
         choices.distinct.extend(option.distinct)
-        if option.generator is not None:
-            name, generator = option.generator
-            choices.generators[name] = generator
+        choices.generators.update(option.generators)
         if option.finds is not None:
             foreign_key, finds, beside = option.finds
             choices.finds[foreign_key] = finds
             if beside is not None:
                 choices.beside[foreign_key] = beside
+        choices.only.update(option.only)
+        if option.scarce is not None:
+            choices.scarce[option.scarce[0]] = option.scarce[1]
+        if option.firm is not None:
+            choices.firm.add(option.firm)
         if option.limit is not None:
             choices.limits.append(Limit(key, *option.limit))
 
     # --------------------------------------------------------------------------------------------------- the options
 
-    def _options(self, wanted: frozenset[str]) -> Iterator[_Option]:
-        """Yield the ways to keep columns distinct, the best first."""
-        told = [reference for reference in self.given.references if reference.told_by(wanted)]
+    def _of_some_parents(self, wanted: frozenset[str]) -> Iterator[_Option]:
+        """Yield ways that find only such parents as differ in the part of their key that is wanted distinct."""
+        references, only = [], {}
+        for reference in self.given.references:
+            part = wanted & set(reference.columns)
+            able = reference.foreign_key not in self.choices.only and self._finds(reference) in (
+                Finds.OWNER,
+                Finds.DEALT,
+                Finds.WITHIN,
+            )
+            if part and able and not reference.told_by(wanted):
+                only[reference.foreign_key] = part
+                references.append(replace(reference, names=(part,)))
+            elif reference.told_by(wanted):
+                references.append(reference)
+        for option in self._options(wanted, references) if only else ():
+            used = {option.finds[0], option.finds[2]} if option.finds else set()
+            used |= {option.limit[1]} if option.limit else set()
+            chosen = tuple((name, part) for name, part in only.items() if name in used)
+            yield replace(option, only=chosen, enough=False)
+
+    def _options(self, wanted: frozenset[str], told: Sequence[Reference] | None = None) -> Iterator[_Option]:
+        """Yield the ways to keep columns distinct, the best first; ``told`` are the keys that tell some of them apart."""
+        if told is None:
+            told = [reference for reference in self.given.references if reference.told_by(wanted)]
         owner = next((reference for reference in told if reference.finds is Finds.OWNER), None)
         plain = sorted(wanted & self.given.plain, key=lambda name: (self._apartness(name), name))
         if owner is not None:
             if wanted <= set(owner.columns):
-                yield self._once(owner)
-            yield from self._within(owner, plain)
-            yield from self._beside(owner, told)
+                yield self._once(wanted, owner)
+            yield from self._within(wanted, owner, plain)
+            yield from self._beside(wanted, owner, told)
         yield from self._alone(plain)
+        yield from self._digits(wanted, None, plain)
         bases = [reference for reference in told if reference is not owner]
         for base in bases:
-            yield from self._beside(base, told)
+            yield from self._beside(wanted, base, told)
         for base in bases:
-            yield from self._within(base, plain)
+            yield from self._within(wanted, base, plain)
         for reference in bases:
             yield from self._injected(reference, wanted)
         if owner is not None and not wanted <= set(owner.columns):
-            yield self._once(owner)
+            yield self._once(wanted, owner)
 
     def _finds(self, reference: Reference) -> Finds:
         return self.choices.finds.get(reference.foreign_key, reference.finds)
 
-    def _per_parent(self, base: Reference, most: int, **decided: object) -> _Option:
+    def _per_parent(self, wanted: frozenset[str], base: Reference, most: int, **decided: object) -> _Option:
         """Return an option that allows each parent of ``base`` at most so many rows."""
-        room = MANY if base.optional else most * base.parents
+        spared = base.spares(wanted)
+        room = MANY if spared else most * base.parents
         enough = most >= base.most and room >= self.given.rows
-        limit = (most, base.foreign_key) if most < MANY else None
+        limit = (most, base.foreign_key, not spared) if most < MANY else None
         return _Option(room=room, enough=enough, limit=limit, **decided)  # type: ignore[arg-type]
 
-    def _once(self, owner: Reference) -> _Option:
-        return self._per_parent(owner, 1, distinct=owner.names)
+    def _once(self, wanted: frozenset[str], owner: Reference) -> _Option:
+        return self._per_parent(wanted, owner, 1, distinct=owner.names)
 
-    def _within(self, base: Reference, plain: Sequence[str]) -> Iterator[_Option]:
+    def _within(self, wanted: frozenset[str], base: Reference, plain: Sequence[str]) -> Iterator[_Option]:
         """Yield plain columns that can differ among the rows of one parent."""
         if base.finds not in (Finds.OWNER, Finds.DEALT, Finds.WITHIN) or self._finds(base) is Finds.INJECTED:
             return
@@ -228,20 +274,44 @@ class _Decider:
             if found is not None:
                 generator, most = found
                 sets = tuple(told | {name} for told in base.names)
-                yield self._per_parent(base, most, distinct=sets, generator=(name, generator))
+                yield self._per_parent(wanted, base, most, distinct=sets, generators=((name, generator),))
+        yield from self._digits(wanted, base, plain)
 
-    def _beside(self, base: Reference, told: Sequence[Reference]) -> Iterator[_Option]:
+    def _digits(self, wanted: frozenset[str], base: Reference | None, plain: Sequence[str]) -> Iterator[_Option]:
+        """Yield the way in which columns with few values each are distinct together."""
+        generators: list[tuple[str, Generator]] = []
+        stride = 1
+        for name in plain:
+            values = _only_values(self.relation.column(name), self.given.domains.get(name, Domain()))
+            if values is None or name in self.choices.generators or self.relation.column(name).nullable:
+                continue
+            within = None if base is None else base.foreign_key
+            generators.append((name, Choice(values, unique=True, within=within, stride=stride)))
+            stride *= len(values)
+        if len(generators) < 2:
+            return
+        names = frozenset(name for name, _ in generators)
+        if base is not None:
+            sets = tuple(told | names for told in base.names)
+            yield self._per_parent(wanted, base, stride, distinct=sets, generators=tuple(generators))
+            return
+        enough = stride >= self.given.rows
+        yield _Option((names,), stride, enough=enough, generators=tuple(generators), limit=(stride, None, True))
+
+    def _beside(self, wanted: frozenset[str], base: Reference, told: Sequence[Reference]) -> Iterator[_Option]:
         """Yield references that can differ among the rows of one parent; those with many parents first."""
         later = told[told.index(base) + 1 :]  # a base is found before what differs beside it
-        for target in sorted(later, key=lambda reference: (not reference.optional, -reference.parents)):
+        for target in sorted(later, key=lambda reference: (not reference.spares(wanted), -reference.parents)):
+            spared = target.spares(wanted)
             if self._finds(target) not in (Finds.DEALT, Finds.WITHIN):
                 continue
-            if base.finds not in (Finds.OWNER, Finds.DEALT) and not target.optional:
+            if base.finds not in (Finds.OWNER, Finds.DEALT) and not spared:
                 continue  # nothing bounds the rows of one parent
             sets = tuple(one | other for one, other in product(base.names, target.names))
-            most = MANY if target.optional else target.parents
+            most = MANY if spared else target.parents
             how = (target.foreign_key, Finds.DISTINCT, base.foreign_key)
-            yield self._per_parent(base, most, distinct=sets, finds=how)
+            firm = None if spared else target.foreign_key
+            yield self._per_parent(wanted, base, most, distinct=sets, finds=how, firm=firm)
 
     def _injected(self, reference: Reference, wanted: frozenset[str]) -> Iterator[_Option]:
         """Yield the way in which every row finds another parent."""
@@ -250,7 +320,8 @@ class _Decider:
             how = (reference.foreign_key, Finds.CHAIN, None)
             yield _Option(reference.names, MANY, enough=True, finds=how)
         elif finds in (Finds.DEALT, Finds.WITHIN):
-            room = MANY if reference.optional else reference.parents
+            spared = reference.spares(wanted)
+            room = MANY if spared else reference.parents
             finding = None
             if not wanted <= set(reference.columns):
                 finding = "is kept distinct by its largest reference alone: each parent is found at most once"
@@ -259,7 +330,8 @@ class _Decider:
                 room,
                 enough=room >= self.given.rows,
                 finds=(reference.foreign_key, Finds.INJECTED, None),
-                limit=None if reference.optional else (room, None),
+                limit=None if spared else (room, None, True),
+                firm=None if spared else reference.foreign_key,
                 finding=finding,
             )
 
@@ -267,7 +339,8 @@ class _Decider:
         """Yield plain columns that can have another value in every row, those with most values first."""
         able = []
         for name in plain:
-            if name in self.choices.generators:
+            # one that differs among the rows of one parent may as well differ in all
+            if frozenset((name,)) in self.choices.distinct:
                 continue
             domain = self.given.domains.get(name, Domain())
             column, profile = self.relation.column(name), self.profile.column(name)
@@ -275,9 +348,13 @@ class _Decider:
             if generator is not None:
                 able.append((min(room, MANY), _kind_rank(generator), name, generator))
         for room, _, name, generator in sorted(able, key=lambda entry: (-entry[0], entry[1], entry[2])):
-            limit = (room, None) if room < MANY else None
             enough = room >= self.given.rows
-            yield _Option((frozenset((name,)),), room, enough=enough, generator=(name, generator), limit=limit)
+            limit = (room, None, True) if room < MANY else None
+            scarce = None
+            if self.relation.column(name).nullable and not enough:
+                limit, scarce = None, (name, room)
+            sets = (frozenset((name,)),)
+            yield _Option(sets, room, enough=enough, generators=((name, generator),), limit=limit, scarce=scarce)
 
     # ------------------------------------------------------------------------------------------------ plain columns
 

@@ -27,7 +27,7 @@ from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, PlanError
 from mirror_connectors.schema import Column, Finding, ForeignKey, Relation, RelationKind, RelationName, Schema
 from mirror_profiles.columns.kinds import Tick
-from mirror_profiles.semantics import Meaning
+from mirror_profiles.semantics import Meaning, meaning_of
 from mirror_profiles.structure import MIRRORED, precedence
 
 if TYPE_CHECKING:
@@ -52,12 +52,16 @@ class KeyPlan:
     """The child column that is NULL in rows without a parent; None when every row must have one."""
     binding: bool
     """Whether every row has a parent that is made before it: those that it cannot find are never chosen by the keys before."""
+    firm: bool
+    """Whether NULLs are no way out where there are too few parents: the key's other columns must be distinct."""
     late: bool
     """Whether the parent comes later in load order: the key closes a cycle."""
     beside: str | None = None
     """Of `Finds.DISTINCT`: the key, the owner's or an earlier one, beside whose parent no two rows find the same by this."""
     most: int | None = None
     """Most rows that can find one parent because a key of theirs must stay distinct; None when there is no such limit."""
+    only: tuple[str, ...] = ()
+    """Columns of the key in which all parents that are found must differ; () when any parent may be found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class ColumnPlan:
     profile: ColumnProfile
     domain: Domain | None = None
     """What CHECKs allow, where what is drawn might miss it."""
+    referred: bool = False
+    """Whether it may be NULL and other relations refer to it all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,25 @@ class RelationPlan:
     """The rows themselves, of a reference relation that is taken as it is."""
     distinct: tuple[frozenset[str], ...] = ()
     """Sets of columns that are distinct by construction: no two rows without a NULL there are equal in all of them."""
+
+    @property
+    def country(self) -> tuple[str, Meaning] | None:
+        """The column, not made from lists itself, that says in which country a row's names and addresses are; and how it says it."""
+        for plan in self.columns:
+            column = self.relation.column(plan.column)
+            if isinstance(plan.generator, FromLists) or not pa.types.is_string(column.type):
+                continue
+            reading = meaning_of(
+                column.name,
+                relation=self.name.table,
+                neighbours=self.relation.column_names,
+                type=column.type,
+                sample=None,
+                max_length=column.length,
+            )
+            if reading is not None and reading.meaning in (Meaning.COUNTRY, Meaning.COUNTRY_CODE):
+                return column.name, reading.meaning
+        return None
 
     @property
     def name(self) -> RelationName:
@@ -229,15 +254,19 @@ class _Planner:
         choices = distinct_keys(relation, profile, Given(wanted, references, plain, allowed, asked), self.findings)
         keys = tuple(self._decided(key, choices) for key in keys)
         columns = []
-        for column in profile.columns:
+        for column in (self._free(relation, column) for column in profile.columns):
             if column.name in given:
                 columns.append(self._from_key(relation, column, keys))
                 continue
+            if column.name in choices.scarce:
+                nulls = 1 - choices.scarce[column.name] / max(wanted, 1)
+                column = replace(column, dependence=None, nulls=max(column.nulls, nulls))  # noqa: PLW2901
             base = self._column(relation, column, choices.generators.get(column.name), allowed.get(column.name))
             if column.name in same:
                 generator = replace(same[column.name], otherwise=base.generator)
                 base = replace(base, generator=generator, rule="link: same value as the parent")
             columns.append(base)
+        columns = [replace(column, referred=self._referred(relation, column.column)) for column in columns]
         rows = self._limited(relation, keys, choices, wanted)
         self._check_parents(relation, rows, keys)
         return self._fitted(RelationPlan(relation, rows, keys, tuple(columns), None, tuple(choices.distinct)))
@@ -308,7 +337,7 @@ class _Planner:
             finds = Finds.GIVEN
         elif key.child == key.parent:
             finds = Finds.SIBLING if shared else Finds.TREE
-        return KeyPlan(key, finds, tuple(fills), tuple(shared), fan_out, optional, binding, late)
+        return KeyPlan(key, finds, tuple(fills), tuple(shared), fan_out, optional, binding, firm=False, late=late)
 
     def _fan_out(self, key: ForeignKey) -> FanOut:
         found = self.profile.fan_out(str(key))
@@ -330,17 +359,21 @@ class _Planner:
             most = int(max(fan_out.ranks))
         elif fan_out.marginal is not None:
             most = int(max(*fan_out.marginal.atoms, *fan_out.marginal.edges, 1.0))
-        optional = key.optional is not None or bool(fan_out.orphans)
+        loose = frozenset(column for column in key.fills if relation.column(column).nullable)
         parents = self._parent_rows(key)
-        return Reference(str(foreign_key), key.finds, foreign_key.columns, parents, most, optional, names)
+        return Reference(str(foreign_key), key.finds, foreign_key.columns, parents, most, loose, names)
 
     def _decided(self, key: KeyPlan, choices: Choices) -> KeyPlan:
         spelling = str(key.foreign_key)
+        firm = spelling in choices.firm
         return replace(
             key,
+            binding=key.binding or (firm and not key.late and key.foreign_key.parent != key.foreign_key.child),
+            firm=firm,
             finds=choices.finds.get(spelling, key.finds),
             beside=choices.beside.get(spelling),
             most=choices.most(spelling),
+            only=tuple(column for column in key.foreign_key.columns if column in choices.only.get(spelling, ())),
         )
 
     # ------------------------------------------------------------------------------------------------------- row counts
@@ -379,9 +412,9 @@ class _Planner:
         for limit in choices.limits:
             most, why = limit.most, f"({', '.join(limit.key)}) can be distinct in"
             key_ = next((key for key in keys if str(key.foreign_key) == limit.foreign_key), None)
+            if not limit.all_rows:
+                continue
             if key_ is not None:
-                if key_.optional is not None:
-                    continue
                 parents = self._parent_rows(key_)
                 most, why = (
                     limit.most * parents,
@@ -410,11 +443,14 @@ class _Planner:
         if not planned.rows or not self._crowded(planned):
             return planned
         most = self._capacity(planned)
-        if most < planned.rows and any(key.binding and key.optional for key in planned.keys):
+        if most < planned.rows:
             # rather NULLs where the source happens to have none than fewer rows
-            keys = tuple(replace(key, binding=key.binding and key.optional is None) for key in planned.keys)
-            planned = replace(planned, keys=keys)
-            most = self._capacity(planned)
+            keys = tuple(
+                replace(key, binding=key.binding and (key.optional is None or key.firm)) for key in planned.keys
+            )
+            if keys != planned.keys:
+                planned = replace(planned, keys=keys)
+                most = self._capacity(planned)
         if most < planned.rows:
             why = "their parents that can be found together have room for"
             return replace(planned, rows=self._fewer(planned.relation, planned.rows, most, why))
@@ -453,7 +489,6 @@ class _Planner:
         key = next(key for key in keys if profile.name in key.fills)
         foreign_key = key.foreign_key
         column = relation.column(profile.name)
-        profile = self._free(relation, profile)
         rule = self.config.rule_for(relation.name, profile.name)
         if rule is not None and rule.generate == "null" and column.nullable:
             return ColumnPlan(profile.name, Null(), f"rule {rule.match!r}", profile)
@@ -469,15 +504,31 @@ class _Planner:
         return ColumnPlan(profile.name, FromParent(str(foreign_key), parent, otherwise), why, profile)
 
     def _free(self, relation: Relation, profile: ColumnProfile) -> ColumnProfile:
-        """Let nothing explain whether a column is NULL that other relations refer to: it is needed before anything else is known."""
-        name, column = relation.name, profile.name
-        referred = any(key.parent == name and column in key.parent_columns for key in self.profile.schema.foreign_keys)
-        return replace(profile, dependence=None) if referred and relation.column(column).nullable else profile
+        """Let nothing explain whether a column is NULL that other relations refer to: it is needed before anything else is known.
+
+        Nor is it NULL in more rows than have no children; where there are children at all, one row has it.
+        """
+        if not self._referred(relation, profile.name):
+            return profile
+        name = relation.name
+        referring = [key for key in self.profile.schema.foreign_keys if key.parent == name]
+        referring = [key for key in referring if profile.name in key.parent_columns and self.profile.fan_out(str(key))]
+        fan_outs = [self._fan_out(key) for key in referring]
+        some = max(_share_of_parents(found) for found in fan_outs)
+        one = (
+            1 / max(self._wanted(self.profile.relation(name)), 1) if any(found.children for found in fan_outs) else 0.0
+        )
+        return replace(profile, dependence=None, nulls=min(profile.nulls, 1 - max(some, one)))
+
+    def _referred(self, relation: Relation, column: str) -> bool:
+        return relation.column(column).nullable and any(
+            key.parent == relation.name and column in key.parent_columns and self.profile.fan_out(str(key))
+            for key in self.profile.schema.foreign_keys
+        )
 
     def _column(
         self, relation: Relation, profile: ColumnProfile, key: Generator | None, domain: Domain | None
     ) -> ColumnPlan:
-        profile = self._free(relation, profile)
         rule = self.config.rule_for(relation.name, profile.name)
         if rule is not None and rule.generate is not None and rule.generate != "drawn":
             generator = self._ruled(relation, profile, rule, unique=key is not None)
@@ -524,6 +575,21 @@ def _constant(column: Column, where: str, rule: Rule, *, unique: bool) -> Consta
         message = f"rule {rule.match!r}: its value is none of {where}, which is {column.native}"
         raise PlanError(message) from None
     return Constant(rule.value)
+
+
+def _spared(key: KeyPlan) -> bool:
+    """Say whether rows could do without a parent, though in the source none does."""
+    return key.optional is not None and not key.firm and key.finds is not Finds.OWNER
+
+
+def _share_of_parents(fan_out: FanOut) -> float:
+    """Return the share of parents that have a child, as far as it is known."""
+    if fan_out.ranks:
+        return sum(rank > 0 for rank in fan_out.ranks) / len(fan_out.ranks)
+    marginal = fan_out.marginal
+    if marginal is None:
+        return 0.0
+    return 1.0 - (marginal.weights[marginal.atoms.index(0.0)] if 0.0 in marginal.atoms else 0.0)
 
 
 def _pairs(key: ForeignKey) -> list[tuple[str, str]]:

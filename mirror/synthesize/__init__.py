@@ -222,6 +222,8 @@ class Synthesis:
         """Say whether a column's values follow from the row's number alone and are never NULL."""
         relation = self.plan.relation(name)
         generator = _generator(relation, column)
+        if isinstance(generator, Mask | Choice) and generator.within is not None:
+            return False
         return isinstance(generator, Numbering | Mask | Choice) and not relation.relation.column(column).nullable
 
     def at(self, name: RelationName, column: str, numbers: np.ndarray) -> pa.Array:

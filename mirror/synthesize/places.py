@@ -39,7 +39,7 @@ def at(
             return pa.array(values).cast(pa.string()).cast(type_)
         return numeric.to_arrow(values.astype(float), there, type_)
     if isinstance(generator, Choice):
-        places = rows if generator.unique else Permutation(_WIDEST, *names)(rows)
+        places = rows // generator.stride if generator.unique else Permutation(_WIDEST, *names)(rows)
         return pa.array(generator.values).take(pa.array(places % len(generator.values))).cast(type_)
     return _masked(generator.mask, rows, names).cast(type_)
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from mirror.generators import Finds
 from mirror.keys import MANY
 from mirror.synthesize.structure import Room
+from mirror_profiles.matching import match
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import pyarrow as pa
 
     from mirror.plan import KeyPlan, RelationPlan
     from mirror.synthesize import Synthesis
@@ -27,8 +27,6 @@ def able(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarray |
     a later key that shares columns would find nobody.
     """
     foreign_key = key.foreign_key
-    if foreign_key.parent == relation.name:
-        return None
     parent = world.plan.schema.relation(foreign_key.parent)
     wanted = [name for name in foreign_key.parent_columns if parent.column(name).nullable]
     wanted += [
@@ -40,9 +38,24 @@ def able(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarray |
     for name in wanted:
         there = pc.is_valid(world.whole(parent.name, name)).to_numpy(zero_copy_only=False)
         found = there if found is None else found & there
+    if parent.name == relation.name:
+        return found
     for later in _bound(relation, key):
         agrees = _groups(world, relation, key, later) >= 0
         found = agrees if found is None else found & agrees
+    if key.only:
+        pairs = dict(zip(foreign_key.columns, foreign_key.parent_columns, strict=True))
+        differing = [world.whole(parent.name, pairs[name]) for name in key.only]
+        found = _first_of_each(differing, found)
+    return found
+
+
+def _first_of_each(columns: Sequence[pa.Array], able_: np.ndarray | None) -> np.ndarray:
+    """Return which rows are the first, of those that are able, with their values in all columns."""
+    rows = np.arange(len(columns[0])) if able_ is None else np.flatnonzero(able_)
+    some = [column.take(pa.array(rows)) for column in columns]
+    found = np.zeros(len(columns[0]), dtype=bool)
+    found[rows[match(some, some) == np.arange(len(rows))]] = True
     return found
 
 
@@ -57,7 +70,7 @@ def may_exclude(relation: RelationPlan, key: KeyPlan, parent_nullable: frozenset
         for ours, theirs in foreign_key.same
         if theirs in parent_nullable and not relation.relation.column(ours).nullable
     ]
-    return bool(nullable or list(_bound(relation, key)))
+    return bool(nullable or key.only or list(_bound(relation, key)))
 
 
 def _bound(relation: RelationPlan, key: KeyPlan) -> Iterator[KeyPlan]:
@@ -93,7 +106,7 @@ def of_parents(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> Room |
         most[~mask] = 0
     group = together = None
     columns = set(key.foreign_key.columns)
-    for other in relation.keys:
+    for other in relation.keys[relation.keys.index(key) + 1 :]:
         if not other.binding or not set(other.shared) <= columns:
             continue
         if other.finds is Finds.DISTINCT and other.beside == str(key.foreign_key):

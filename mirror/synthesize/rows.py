@@ -29,13 +29,14 @@ from mirror.generators import (
 from mirror.synthesize import places, text
 from mirror.synthesize.apart import distinct_places, ranks, rising
 from mirror.synthesize.parents import NONE, earlier_rows
-from mirror.synthesize.streams import stream
+from mirror.synthesize.streams import Permutation, stream
 from mirror.synthesize.together import needs_all
 from mirror_connectors.errors import PlanError
 from mirror_profiles import columns, dependence
 from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.columns.kinds import Boolean, Categorical, Numeric, Temporal, Tick
 from mirror_profiles.matching import match
+from mirror_profiles.semantics import LOCALES, Meaning
 
 if TYPE_CHECKING:
     from mirror.plan import ColumnPlan, KeyPlan, RelationPlan
@@ -159,7 +160,22 @@ class Rows:
         itself = (found == NONE) & ~self._unbound(key)
         if key.optional is not None:
             itself &= self.uniforms(f"{key.foreign_key} itself") * roots >= nulls
-        return np.where(itself, self.numbers, found)
+        return self._referable(key, np.where(itself, self.numbers, found))
+
+    def _referable(self, key: KeyPlan, found: np.ndarray) -> np.ndarray:
+        """Turn from rows whose own key is NULL to others, where a reference to the same relation must not be NULL."""
+        able = (
+            self._world.able(self.plan.name, str(key.foreign_key)) if key.optional is None and not key.shared else None
+        )
+        if able is None or not (wrong := (found != NONE) & ~able[found]).any():
+            return found
+        rows = np.flatnonzero(able)
+        if not len(rows):
+            message = f"{key.foreign_key}: no row has all of ({', '.join(key.foreign_key.parent_columns)}), and all rows want one that has"
+            raise PlanError(message)
+        before = np.searchsorted(rows, self.numbers)
+        others = rows[np.floor(self.uniforms(f"{key.foreign_key} other") * np.maximum(before, 1)).astype(np.int64)]
+        return np.where(wrong, others, found)
 
     def _unbound(self, key: KeyPlan) -> np.ndarray:
         """Say for which rows a key is NULL because a column of it is that an earlier key has given."""
@@ -172,7 +188,9 @@ class Rows:
     def _thinned(self, key: KeyPlan, found: np.ndarray, parents: int, *, exact: bool) -> np.ndarray:
         """Take away the parents of rows whose key is NULL or finds nobody, at the source's share of each."""
         fan_out = key.fan_out
-        nobody = (found == NONE) & ~self._unbound(key) if key.optional is None else np.zeros(len(self), dtype=bool)
+        nobody = np.zeros(len(self), dtype=bool)
+        if key.optional is None or key.firm:
+            nobody = (found == NONE) & ~self._unbound(key)
         if fan_out.orphans:
             share = fan_out.orphans / max(1 - fan_out.nulls, fan_out.orphans)
             lost = (self.uniforms(f"{key.foreign_key}?") < share) & (found != NONE) & bool(key.fills)
@@ -213,18 +231,28 @@ class Rows:
 
     def _draw_codes(self, plan: ColumnPlan) -> np.ndarray:
         profile = plan.profile
-        uniforms = self.uniforms(f"{plan.column} codes")
         if profile.dependence is not None and not isinstance(plan.generator, DistinctWithinOwner):
             before = self.plan.fills(plan.column)
             seen = [self._explaining(explainer, before=before) for explainer in profile.dependence.explainers]
+            uniforms = self.uniforms(f"{plan.column} codes")
             codes = dependence.draw(profile.dependence.table, dependence.cells_of(profile.dependence, seen), uniforms)
         else:
+            uniforms = (self._order(plan) + 0.5) / max(self.plan.rows, 1)
             shares = np.array([profile.nulls, *(np.asarray(columns.weights(profile.marginal)) * (1 - profile.nulls))])
             upper = np.cumsum(shares)
             codes = np.searchsorted(upper / upper[-1], uniforms, side="right").clip(0, len(shares) - 1).astype(np.int16)
         if not self.plan.relation.column(plan.column).nullable:
             codes = np.maximum(codes, 1)
         return codes
+
+    def _order(self, plan: ColumnPlan) -> np.ndarray:
+        """Return each row's place in the order of a column's codes, NULLs first, if nothing explains it, int64.
+
+        So each row stands at another quantile, and shares come out as they are and not as a sample of them.
+        """
+        # columns that other relations refer to are NULL in the same rows, so that as many keys as can be are whole
+        name = "codes" if plan.referred else f"{plan.column} codes"
+        return Permutation(self.plan.rows, self._world.plan.seed, self.plan.name, name)(self.numbers)
 
     def _explaining(self, explainer: Explainer, *, before: bool) -> np.ndarray:
         """Return the codes of what explains a column; ``before`` any key has found its parent, if the column is part of one."""
@@ -271,6 +299,9 @@ class Rows:
                 numbers = self.numbers
                 if isinstance(generator, Mask) and generator.within is not None:
                     numbers = self._places(generator.within)
+                elif self.plan.relation.column(plan.column).nullable and plan.profile.dependence is None:
+                    # those that are not NULL come first, so that few values are enough for them
+                    numbers = self.plan.rows - 1 - self._order(plan)
                 made = places.at(generator, numbers, type_, (self._world.plan.seed, self.plan.name, plan.column))
                 return self._with_nulls(plan, made)
             case Constant():
@@ -289,7 +320,7 @@ class Rows:
     def _chosen_apart(self, plan: ColumnPlan, generator: Choice, within: str) -> pa.Array:
         """Choose values that differ among the rows of one parent: as many steps on in the list as the row's place there."""
         start = places.shuffled(self.parents(within), (self._world.plan.seed, self.plan.name, plan.column))
-        chosen = (start + self._places(within)) % len(generator.values)
+        chosen = (start + self._places(within) // generator.stride) % len(generator.values)
         return pa.array(generator.values).take(pa.array(chosen))
 
     def _with_nulls(self, plan: ColumnPlan, values: pa.Array) -> pa.Array:
@@ -319,7 +350,8 @@ class Rows:
     def _lending(self, plan: ColumnPlan, key: KeyPlan, found: np.ndarray) -> np.ndarray:
         """Return whose value a column takes: where the key is NULL by another column, it is that of a parent all the same."""
         nullable = self.plan.relation.column(plan.column).nullable
-        if (nullable and (plan.profile.nulls or plan.column == key.optional)) or (found != NONE).all():
+        apart = key.finds in (Finds.INJECTED, Finds.DISTINCT, Finds.CHAIN)
+        if (nullable and (apart or plan.profile.nulls or plan.column == key.optional)) or (found != NONE).all():
             return found
         if key.foreign_key.parent == self.plan.name:
             return np.where(found == NONE, self.numbers, found)
@@ -387,6 +419,20 @@ class Rows:
         made = text.opaque(lengths, random=self.random(plan.column), alphabet=generator.alphabet)
         return made.cast(type_)
 
+    def _whereabouts(self, usual: str) -> tuple[text.Locale, dict[Meaning, pa.Array]]:
+        """Return each row's locale by the country it names, where it names one, and that country for text to agree with."""
+        country = self.plan.country
+        if country is None:
+            return usual, {}
+        column, meaning = country
+        named = self.array(column).dictionary_encode()
+        locales = [LOCALES.get(str(name)) for name in named.dictionary.to_pylist()]
+        if not any(locales):
+            return usual, {}
+        spelled = (usual, *(locale or usual for locale in locales))
+        codes = named.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64) + 1
+        return (codes, spelled), {meaning: named.dictionary_decode()}
+
     @cached_property
     def _texts(self) -> dict[str, pa.Array]:
         """Draw all of the row's text of known meaning at once, so that it agrees."""
@@ -395,14 +441,16 @@ class Rows:
             for plan in self.plan.columns
             if isinstance(generator := _text_generator(plan.generator), FromLists)
         ]
-        locales = [generator.locale for _, generator in wanted if generator.locale is not None]
+        usual = next((generator.locale for _, generator in wanted if generator.locale is not None), "en_US")
+        locale, known = self._whereabouts(usual)
         most = [self.plan.relation.column(plan.column).length for plan, _ in wanted]
         try:
             made = text.draw(
                 [generator.meaning for _, generator in wanted],
                 random=self.random("text"),
                 rows=len(self),
-                locale=locales[0] if locales else "en_US",
+                locale=locale,
+                known=known,
                 unique={place: self.numbers for place, (_, generator) in enumerate(wanted) if generator.unique},
                 max_lengths=most,
                 lengths={

@@ -74,7 +74,8 @@ class MysqlConnector:
 
         url = self._url
         given: dict[str, Any] = {"host": url.host or "localhost", "port": url.port or 3306}
-        given |= {"user": url.username, "password": url.password or "", "database": self._database}
+        # As bytes, since the driver would take no more of a text than Latin 1.
+        given |= {"user": url.username, "password": (url.password or "").encode(), "database": self._database}
         known = {"unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "ssl_key_password"}
         flags = {"ssl_disabled", "ssl_verify_cert", "ssl_verify_identity"}
         for name, value in url.query.items():

@@ -77,14 +77,17 @@ _PLACES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401
-    if name not in __all__:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    module = import_module(_PLACES.get(name, "mirror.api"))
-    found = getattr(module, "load" if name == "load_config" else name)
-    globals()[name] = found
-    return found
+# A type checker would take any name for one of ours.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:  # noqa: ANN401
+        if name not in __all__:
+            message = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        module = import_module(_PLACES.get(name, "mirror.api"))
+        found = getattr(module, "load" if name == "load_config" else name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

@@ -97,7 +97,7 @@ def check(config: ConfigFile = DEFAULT, as_json: Json = False) -> None:
     else:
         terminal.print_lines(terminal.check_lines(result))
     if not result.passed:
-        raise typer.Exit(FAILURE if result.problems else MISSED)
+        raise typer.Exit(MISSED if result.drift else FAILURE)
 
 
 @app.command()
@@ -110,6 +110,8 @@ def inspect(
 
     Example: mirror inspect --save schema.json
     """
+    import json
+
     from mirror import api, terminal
     from mirror_connectors.schema import dump_schema
 
@@ -118,7 +120,7 @@ def inspect(
         terminal.write(save, dump_schema(schema) + b"\n")
         terminal.print_lines([f"wrote {save}: {len(schema.relations)} relations"])
     elif as_json:
-        terminal.print_lines([dump_schema(schema).decode()])
+        terminal.print_json(json.loads(dump_schema(schema)))
     else:
         terminal.print_tables(terminal.schema_tables(schema), schema.findings)
 
@@ -144,7 +146,7 @@ def profile(
         with terminal.progress() as tell:
             found = api.profile(config, progress=tell)
     if as_json:
-        terminal.print_lines([terminal.profile_json(found)])
+        terminal.print_json(terminal.profile_tree(found))
     elif show:
         terminal.print_tables(terminal.profile_tables(found), found.findings)
     else:
@@ -276,12 +278,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Must be known before anything is parsed, and may stand anywhere.
     debug = "--debug" in given
+    # What is under way is undone then, as it is by Ctrl-C.
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        # What is under way is undone then, as it is by Ctrl-C.
-        signal.signal(signal.SIGTERM, _terminate)
         code = app(args=[word for word in given if word != "--debug"] or ["--help"], standalone_mode=False)
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0 if given else USAGE
+        if not given:
+            return USAGE
+        return code if isinstance(code, int) else 0
     except BrokenPipeError:
         # The reader has seen enough. What is left in the buffer must not fail again when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -291,6 +295,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001  # the last door: nothing leaves by it but our own words
         return _explain(error, debug=debug)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _terminate(_: int, __: FrameType | None) -> None:

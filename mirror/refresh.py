@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -179,6 +179,8 @@ def watch(job: Callable[[Stop], None], when: Trigger) -> None:
     One run at a time; runs that were missed meanwhile are made up for by one. A run that fails is logged, and the next
     one comes. At a signal the run that is under way is undone at its next batch.
     """
+    from apscheduler.events import EVENT_SCHEDULER_STARTED
+    from apscheduler.schedulers import SchedulerNotRunningError
     from apscheduler.schedulers.blocking import BlockingScheduler
 
     stop = Stop()
@@ -193,14 +195,23 @@ def watch(job: Callable[[Stop], None], when: Trigger) -> None:
         name="mirror run",
     )
 
-    def end() -> None:
+    def shut() -> None:
+        # It would wait for the run with its locks held, which the run's end needs; so we wait ourselves.
+        with suppress(SchedulerNotRunningError):  # `started` makes up for a signal that came too early
+            scheduler.shutdown(wait=False)
+
+    def started(_: object) -> None:
+        _tell_next(when)
+        if stop.wished:
+            shut()
+
+    def asked() -> None:
         stop.wished = True
         _log.info("asked to stop; the run that is under way, if any, is undone")
-        # It would wait for the run with its locks held, which the run's end needs; so we wait ourselves.
-        scheduler.shutdown(wait=False)
+        shut()
 
-    _tell_next(when)
-    with _at_signals(end):
+    scheduler.add_listener(started, EVENT_SCHEDULER_STARTED)
+    with _at_signals(asked):
         scheduler.start()
         with under_way:
             _log.info("stopped")

@@ -318,12 +318,13 @@ def _generator(column: ColumnPlan) -> str:
 # --- Profiles ---------------------------------------------------------------------------------------------------------
 
 
-def profile_json(profile: Profile) -> str:
+def profile_tree(profile: Profile) -> Json:
     """Return all of a profile but the shares in its tables, as it stands in its file."""
     from mirror_profiles.profile import dump
 
     with zipfile.ZipFile(io.BytesIO(dump(profile))) as archive:
-        return archive.read("profile.json").decode()
+        tree: Json = json.loads(archive.read("profile.json"))
+    return tree
 
 
 def profile_tables(profile: Profile) -> Iterator[Table]:

@@ -300,7 +300,9 @@ def _of_runs(connection: sa.Connection, table: sa.Table, numbers: Sequence[int])
 
 def _engine(url: sa.URL) -> sa.Engine:
     sqlite = url.get_backend_name() == "sqlite"
-    options = {"timeout": 30.0} if sqlite else {}
+    options: dict[str, object] = {"timeout": 30.0} if sqlite else {}
+    if url.get_backend_name() in {"mysql", "mariadb"} and url.password is not None:
+        options["password"] = str(url.password).encode()  # the driver would take no more than Latin 1
     engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=options, hide_parameters=True)
     if sqlite:
         # The driver would begin a transaction only before the first change; a lock must be looked at and taken in one.

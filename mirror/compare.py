@@ -120,7 +120,7 @@ class _World:
         """Return relations with the keys declared between them: what stands on a key may decide its column's type."""
         names = {relation.name for relation in relations}
         declared = (k for k in self.schema.foreign_keys if k.origin is Origin.DECLARED and {k.child, k.parent} <= names)
-        return Schema(tuple(relations), tuple(declared))
+        return Schema(tuple(relation.as_declared for relation in relations), tuple(declared))
 
     # ------------------------------------------------------------------------------------------- one relation alone
 

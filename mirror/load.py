@@ -94,11 +94,11 @@ def load(
 
 
 def _part(plan: Plan, source: str) -> Schema:
-    """Return what a source's own database declares of the planned relations; links are no constraint of it."""
+    """Return what a source's own database declares of the planned relations; links, and keys of the configuration, are no constraint of it."""
     planned = {step.relation.name for step in plan.relations if step.relation.name.source == source}
     part = plan.schema.of_source(source)
     return Schema(
-        tuple(relation for relation in part.relations if relation.name in planned),
+        tuple(relation.as_declared for relation in part.relations if relation.name in planned),
         tuple(k for k in part.foreign_keys if k.origin is Origin.DECLARED and {k.child, k.parent} <= planned),
     )
 

@@ -86,7 +86,7 @@ def differences(old: Schema, new: Schema) -> tuple[str, ...]:
 
 
 def _tables(schema: Schema) -> dict[RelationName, Relation]:
-    return {relation.name: relation for relation in schema if relation.kind is not RelationKind.VIEW}
+    return {relation.name: relation.as_declared for relation in schema if relation.kind is not RelationKind.VIEW}
 
 
 def _declared(schema: Schema) -> dict[str, ForeignKey]:

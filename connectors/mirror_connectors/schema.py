@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated
@@ -85,7 +85,7 @@ class Identity(StrEnum):
 
 
 class Origin(StrEnum):
-    """Where a foreign key comes from."""
+    """Where a key or a foreign key comes from."""
 
     DECLARED = "declared"
     LINKED = "linked"
@@ -120,6 +120,8 @@ class Key:
     nulls_distinct: bool = True
     predicate: str | None = None
     """SQL condition of a partial unique index; None covers all rows."""
+    origin: Origin = Origin.DECLARED
+    """Only what is declared becomes a constraint of a target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,16 @@ class Relation:
     def keys(self) -> tuple[Key, ...]:
         """Primary key first, then the uniques."""
         return (*((self.primary_key,) if self.primary_key else ()), *self.uniques)
+
+    @property
+    def as_declared(self) -> Relation:
+        """The relation as its database declares it: without the keys that only the configuration knows."""
+        if all(key.origin is Origin.DECLARED for key in self.keys):
+            return self
+        primary = self.primary_key if self.primary_key and self.primary_key.origin is Origin.DECLARED else None
+        return replace(
+            self, primary_key=primary, uniques=tuple(key for key in self.uniques if key.origin is Origin.DECLARED)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from mirror_connectors.schema import Finding, ForeignKey, Relation, RelationName
 from mirror_profiles import columns, dependence
 from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.columns import text as text_columns
-from mirror_profiles.columns.kinds import Empty, Identifier, Marginal, Opaque, Temporal, Text
+from mirror_profiles.columns.kinds import Categorical, Empty, Identifier, Marginal, Opaque, Temporal, Text
 from mirror_profiles.dependence import Candidate
 from mirror_profiles.matching import NULL, ORPHAN, depths, match
 from mirror_profiles.privacy import check_copy, released_levels, released_ranks, released_share
@@ -24,6 +24,7 @@ from mirror_profiles.semantics import locale_of, meaning_of
 from mirror_profiles.structure import columns_of_keys, owners, precedence
 
 _FEW_PARENTS = 256
+_MOST_RANKED = 10_000
 _LEAST_PAIRS = 0.5
 """A gap is learned only from an anchor that explains more than this share of a column's spread."""
 
@@ -144,7 +145,7 @@ def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int, *, by_row
     levels: tuple[float, ...] = ()
     if key.child == key.parent and children:
         levels = released_levels(depths(found), k=k)
-    few = by_row or parents <= _FEW_PARENTS
+    ranked = by_row or parents <= _FEW_PARENTS or _has_hubs(counts, k)
     nulls, orphans = (int(np.count_nonzero(found == kind)) for kind in (NULL, ORPHAN))
     return FanOut(
         str(key),
@@ -154,11 +155,17 @@ def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int, *, by_row
         nulls=nulls / children if levels else released_share(nulls, children, k=k),
         orphans=released_share(orphans, children, k=k),
         marginal=numeric.fit(counts.astype(float), k=k, decimals=0),
-        ranks=released_ranks(counts, k=k, by_row=by_row) if few else (),
+        ranks=released_ranks(counts, k=k, by_row=by_row) if ranked else (),
         by_row=by_row,
         levels=levels,
         released="config" if k == 1 else f"threshold:{k}",
     )
+
+
+def _has_hubs(counts: np.ndarray, k: int) -> bool:
+    """Say whether most children belong to few parents of many, each with at least ``k``: no marginal over all parents can tell of them."""
+    hubs = counts[counts >= k]
+    return len(counts) <= _MOST_RANKED and len(hubs) <= _FEW_PARENTS and 2 * hubs.sum() > counts.sum() > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +239,7 @@ def _learn(read: _Read, context: _Context, findings: list[Finding]) -> RelationP
         if name in keyed:
             marginal: Marginal = Identifier(None)
         elif name in unique and not pa.types.is_temporal(values.type):
-            marginal = _key_marginal(read, name, values, k)
+            marginal = _key_marginal(read, name, values, k, copied=relation.name in context.copied)
         else:
             if name not in unique:
                 anchor, gaps = _anchor(read, values, parents, profiles, context)
@@ -268,7 +275,11 @@ def _finite(values: pa.Array, where: str, findings: list[Finding]) -> pa.Array:
     return pc.if_else(finite, values, None)
 
 
-def _key_marginal(read: _Read, name: str, values: pa.Array, k: int) -> Marginal:
+def _key_marginal(read: _Read, name: str, values: pa.Array, k: int, *, copied: bool) -> Marginal:
+    if copied and len(values) and (columns.is_text(values.type) or pa.types.is_integer(values.type)):
+        # which row of reference data a child finds may explain the child's columns
+        known = pc.drop_null(values).to_pylist()
+        return Categorical(tuple(known), (1 / len(known),) * len(known), 0.0)
     found = _marginal(read, name, values, k) if columns.is_text(values.type) else None
     if isinstance(found, Text):
         return found

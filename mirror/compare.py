@@ -111,9 +111,9 @@ class _World:
             for relation in mirrored:
                 if planned is not None and relation.name not in planned:
                     self._note(str(relation.name), "not compared: it is not in the plan")
-            part = self._part([r for r in mirrored if planned is None or r.name in planned])
-            translated, _ = targets[source].translate(part, origin=self.engines[source])
-            for old, new in zip(part, translated, strict=True):
+            kept = [r for r in mirrored if planned is None or r.name in planned]
+            translated, _ = targets[source].translate(self._part(kept), origin=self.engines[source])
+            for old, new in zip(kept, translated, strict=True):
                 self.placed[old.name] = Placed(old, new, targets[source])
 
     def _part(self, relations: Sequence[Relation]) -> Schema:

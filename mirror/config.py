@@ -80,6 +80,28 @@ class Link(_Part):
         )
 
 
+class UndeclaredKey(_Part):
+    """Columns that tell a relation's rows apart, though nobody declared them to."""
+
+    relation: str
+    columns: Globs = Field(min_length=1)
+
+    @field_validator("relation")
+    @classmethod
+    def _relation_is_spelled_well(cls, text: str) -> str:
+        try:
+            RelationName.parse(text)
+        except ValueError:
+            message = "wanted source.schema.relation"
+            raise ValueError(message) from None
+        return text
+
+    @property
+    def place(self) -> tuple[RelationName, tuple[str, ...]]:
+        """The relation and its columns."""
+        return RelationName.parse(self.relation), self.columns
+
+
 class Rule(_Part):
     """What is to be done with the columns or relations that a glob matches; the last match wins."""
 
@@ -131,6 +153,7 @@ class Config(_Part):
     sources: Mapping[Name, Source]
     targets: Mapping[Name, Target] = Field(default_factory=dict)
     links: tuple[Link, ...] = ()
+    keys: tuple[UndeclaredKey, ...] = ()
     rules: tuple[Rule, ...] = ()
     privacy: Privacy = Privacy()
     run: Run = Run()
@@ -288,5 +311,14 @@ def _check(config: Config, name: str) -> Config:
                 raise ConfigError(message)
         if len(key.columns) != len(key.parent_columns):
             message = f"{name}: link {key} pairs {len(key.columns)} columns with {len(key.parent_columns)}"
+            raise ConfigError(message)
+    for one in config.keys:
+        relation, columns = one.place
+        if relation.source not in config.sources:
+            known = ", ".join(config.sources)
+            message = f"{name}: a key names source {relation.source!r}, found only these: {known}"
+            raise ConfigError(message)
+        if len(set(columns)) < len(columns):
+            message = f"{name}: the key of {relation} names a column twice: {', '.join(columns)}"
             raise ConfigError(message)
     return config

@@ -80,10 +80,11 @@ def inspect_source(config: Config, source: str, connector: Connector) -> Schema:
 
 
 def link_up(config: Config, schema: Schema) -> Schema:
-    """Put the configuration's links into the schema of all sources; raises ConfigError for one that cannot be."""
+    """Put the configuration's links and keys into the schema of all sources; raises ConfigError for one that cannot be."""
     from mirror.world import world
 
-    return world(schema, [link.foreign_key() for link in config.links]).schema
+    links = [link.foreign_key() for link in config.links]
+    return world(schema, links, [key.place for key in config.keys]).schema
 
 
 def learn(
@@ -145,12 +146,23 @@ def _why_unfit(saved: Profile, config: Config) -> str | None:
             return f"the link {spelled} is no longer in the configuration"
         if links[spelled] != known.get(spelled, []):
             return f"the columns that the link {spelled} makes the same are others in the configuration"
+    for name, columns in sorted(_keys_added(config, saved.schema)):
+        return f"whether {name}({', '.join(columns)}) is a key is another in the configuration"
     for name in sorted(copied(config, saved.schema) ^ {one.name for one in saved.relations if one.copy is not None}):
         return f"whether relation {name} is copied is another in the configuration"
     for relation in saved.schema:
         if not config.sources[relation.name.source].keeps(relation.name.schema, relation.name.table):
             return f"relation {relation.name} is left out by the configuration"
     return None
+
+
+def _keys_added(config: Config, schema: Schema) -> set[tuple[RelationName, tuple[str, ...]]]:
+    """Return the undeclared keys that only one of the configuration and a saved schema knows."""
+    keys = [(relation.name, key) for relation in schema for key in relation.keys if not key.predicate]
+    declared = {(name, frozenset(key.columns)) for name, key in keys if key.origin is Origin.DECLARED}
+    known = {(name, key.columns) for name, key in keys if key.origin is not Origin.DECLARED}
+    wanted = {key.place for key in config.keys if (key.place[0], frozenset(key.columns)) not in declared}
+    return known ^ wanted
 
 
 # --- One run ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from mirror_connectors.errors import ConfigError
-from mirror_connectors.schema import Column, ForeignKey, RelationName, Schema
+from mirror_connectors.schema import Column, ForeignKey, Key, Origin, RelationName, Schema
 from mirror_profiles.structure import precedence
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All sources as one schema whose foreign keys include the links."""
+    """All sources as one schema whose foreign keys include the links, and whose keys include undeclared ones."""
 
     schema: Schema
 
@@ -27,12 +27,37 @@ class World:
         return precedence(self.schema)
 
 
-def world(schema: Schema, links: Sequence[ForeignKey]) -> World:
-    """Put links beside the declared foreign keys.
+def world(
+    schema: Schema, links: Sequence[ForeignKey], keys: Sequence[tuple[RelationName, tuple[str, ...]]] = ()
+) -> World:
+    """Put links beside the declared foreign keys, and the columns of undeclared keys beside the declared ones.
 
-    A link that repeats a declared key adds only its ``same`` columns to it. Raises ConfigError for a link to a relation
-    or column that does not exist, or between columns whose types cannot agree.
+    A link that repeats a declared key adds only its ``same`` columns to it. An undeclared key is the primary key of a
+    relation that has none, else a unique; one that repeats a declared key adds nothing. Raises ConfigError for a link
+    or key of a relation or column that does not exist, or a link between columns whose types cannot agree.
     """
+    schema = _with_keys(schema, keys)
+    return _with_links(schema, links)
+
+
+def _with_keys(schema: Schema, keys: Sequence[tuple[RelationName, tuple[str, ...]]]) -> Schema:
+    relations = {relation.name: relation for relation in schema}
+    for name, columns in keys:
+        what = f"key {name}({', '.join(columns)})"
+        for column in columns:
+            _column(schema, name, column, what)
+        relation = relations[name]
+        if any(set(key.columns) == set(columns) and not key.predicate for key in relation.keys):
+            continue
+        key = Key(columns, origin=Origin.LINKED)
+        if relation.primary_key is None:
+            relations[name] = replace(relation, primary_key=key)
+        else:
+            relations[name] = replace(relation, uniques=(*relation.uniques, key))
+    return Schema(tuple(relations.values()), schema.foreign_keys, schema.findings)
+
+
+def _with_links(schema: Schema, links: Sequence[ForeignKey]) -> World:
     keys = {(key.child, key.columns, key.parent, key.parent_columns): key for key in schema.foreign_keys}
     for link in links:
         _check(schema, link)
@@ -45,8 +70,8 @@ def world(schema: Schema, links: Sequence[ForeignKey]) -> World:
 def _check(schema: Schema, link: ForeignKey) -> None:
     pairs = (*zip(link.columns, link.parent_columns, strict=True), *link.same)
     for child, parent in pairs:
-        left = _column(schema, link.child, child, link)
-        right = _column(schema, link.parent, parent, link)
+        left = _column(schema, link.child, child, f"link {link}")
+        right = _column(schema, link.parent, parent, f"link {link}")
         if not can_agree(left.type, right.type):
             message = (
                 f"link {link}: {link.child}.{child} is {left.native} and {link.parent}.{parent} is {right.native}; "
@@ -55,14 +80,14 @@ def _check(schema: Schema, link: ForeignKey) -> None:
             raise ConfigError(message)
 
 
-def _column(schema: Schema, name: RelationName, column: str, link: ForeignKey) -> Column:
+def _column(schema: Schema, name: RelationName, column: str, what: str) -> Column:
     if name not in schema:
         known = [str(relation.name) for relation in schema]
-        message = f"link {link} names relation {name}, which no source has{_nearest(str(name), known)}"
+        message = f"{what} names relation {name}, which no source has{_nearest(str(name), known)}"
         raise ConfigError(message)
     relation = schema.relation(name)
     if column not in relation.column_names:
-        message = f"link {link} names column {column!r}, which {name} has not{_nearest(column, relation.column_names)}"
+        message = f"{what} names column {column!r}, which {name} has not{_nearest(column, relation.column_names)}"
         raise ConfigError(message)
     return relation.column(column)
 

@@ -471,12 +471,16 @@ class _Reader(threading.Thread):
     def run(self) -> None:
         """Run the statement; what goes wrong is kept for the other thread to raise."""
         import pymysql
+        from pymysql.constants import CR
 
         try:
             if self._session is not None:
                 self.rows = int(self._session.query(self._statement))
         except (pymysql.Error, OSError) as error:
             self.error = error
+        except AttributeError:
+            # The driver ends the file on a socket that it has just closed, and so hides that the connection is lost.
+            self.error = pymysql.err.OperationalError(CR.CR_SERVER_LOST, "lost connection")
 
 
 def _pour(reader: _Reader, batches: Iterator[pa.RecordBatch]) -> int | None:

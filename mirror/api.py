@@ -114,6 +114,14 @@ def plan(config: ConfigLike, *, progress: Callable[[Step], None] | None = None) 
     """Say how a run would make every row, and write nothing but a profile where there is none yet.
 
     Raises ConfigError, ProfileError, PlanError, and what `profile` raises.
+
+    >>> from mirror.demo import CONFIG, build
+    >>> _ = build(Path("demo"), customers=60)
+    >>> _ = Path("demo/mirror.toml").write_text(CONFIG)
+    >>> for step in plan("demo/mirror.toml").relations[:2]:
+    ...     print(step.name, step.rows)
+    crm.main.country 8
+    crm.main.customer 60
     """
     from mirror.plan import plan as decide
 
@@ -129,6 +137,14 @@ def sample(
 
     ``profile`` is a profile or its file, ``relation`` a name such as ``crm.public.customer``. Columns that the engine
     itself generates are left out. Raises ProfileError, PlanError, and ConfigError when there is no such relation.
+
+    >>> from mirror.demo import CONFIG, build
+    >>> _ = build(Path("demo"), customers=60)
+    >>> _ = Path("demo/mirror.toml").write_text(CONFIG)
+    >>> learned = profile("demo/mirror.toml")
+    >>> frame = sample(learned, "shop.main.payment", rows=3, seed=1)
+    >>> print(frame.shape, *frame.columns)
+    (3, 5) id order_id method paid_at amount
     """
     from mirror.plan import plan as decide
     from mirror.synthesize import Synthesis

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mirror_connectors.schema import Finding
 
 
@@ -79,3 +81,10 @@ class Report:
         """Mean score of a metric, 1.0 when it has none."""
         values = [score.value for score in self.scores if score.metric == metric]
         return sum(values) / len(values) if values else 1.0
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the scores as a frame: metric, where, value, threshold, passed."""
+        import pandas as pd
+
+        rows = [(s.metric, s.where, s.value, s.threshold, s.passed) for s in self.scores]
+        return pd.DataFrame(rows, columns=["metric", "where", "value", "threshold", "passed"])

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         check,
         compare,
         demo,
+        discover,
         init,
         inspect,
         plan,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mirror.catalog.records import BusyError, Outcome, RunRecord
     from mirror.config import Config
     from mirror.config import load as load_config
+    from mirror.discover.model import Discoveries
     from mirror.plan import Plan
     from mirror.refresh import DriftError
     from mirror.report.model import Report
@@ -36,6 +38,7 @@ __all__ = [
     "BusyError",
     "CheckResult",
     "Config",
+    "Discoveries",
     "DriftError",
     "InitResult",
     "MirrorError",
@@ -50,6 +53,7 @@ __all__ = [
     "check",
     "compare",
     "demo",
+    "discover",
     "init",
     "inspect",
     "load_config",
@@ -64,6 +68,7 @@ __all__ = [
 _PLACES = {
     "BusyError": "mirror.catalog.records",
     "Config": "mirror.config",
+    "Discoveries": "mirror.discover.model",
     "DriftError": "mirror.refresh",
     "MirrorError": "mirror_connectors.errors",
     "Outcome": "mirror.catalog.records",

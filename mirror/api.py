@@ -21,6 +21,7 @@ from mirror.job import (
     Step,
     inspect_source,
     learn,
+    link_up,
     open_sources,
     open_targets,
     run_once,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from mirror.catalog import RunRecord
     from mirror.config import Side
+    from mirror.discover import Discoveries
     from mirror.plan import Plan
     from mirror.report.model import Report
     from mirror_connectors.schema import Relation
@@ -59,6 +61,7 @@ __all__ = [
     "check",
     "compare",
     "demo",
+    "discover",
     "init",
     "inspect",
     "plan",
@@ -73,15 +76,22 @@ __all__ = [
 # --- Before the plan --------------------------------------------------------------------------------------------------
 
 
-def init(urls: Sequence[str], *, folder: str | os.PathLike[str] = ".", name: str = "mirror.toml") -> InitResult:
+def init(
+    urls: Sequence[str],
+    *,
+    folder: str | os.PathLike[str] = ".",
+    name: str = "mirror.toml",
+    progress: Callable[[Step], None] | None = None,
+) -> InitResult:
     """Connect to databases, inspect them and write a configuration that works as it is; the result serves as its path.
 
+    Keys, foreign keys and links that nobody declared are written into it: the sure ones, and the others as comments.
     Raises ConfigError when the file is there already or a URL cannot be read, ConnectError when no session can be
     opened.
     """
     from mirror.init import init as write
 
-    return write(urls, folder=Path(folder), name=name)
+    return write(urls, folder=Path(folder), name=name, progress=steps("discover", progress))
 
 
 def inspect(config: ConfigLike) -> Schema:
@@ -89,6 +99,19 @@ def inspect(config: ConfigLike) -> Schema:
     config = _config(config, needs=SOURCES)
     with open_sources(config) as sources:
         return union([inspect_source(config, source, connector) for source, connector in sources.items()])
+
+
+def discover(config: ConfigLike, *, progress: Callable[[Step], None] | None = None) -> Discoveries:
+    """Look for keys, foreign keys and links that neither the sources nor the configuration declare. Only reads.
+
+    Raises ConfigError, ConnectError.
+    """
+    from mirror.discover import discover as look
+
+    config = _config(config, needs=SOURCES)
+    with open_sources(config) as sources:
+        parts = [inspect_source(config, source, connector) for source, connector in sources.items()]
+        return look(link_up(config, union(parts)), sources, progress=steps("discover", progress))
 
 
 def profile(config: ConfigLike, *, progress: Callable[[Step], None] | None = None) -> Profile:

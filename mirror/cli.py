@@ -68,13 +68,14 @@ def init(
 
     Example: mirror init postgresql://reader@localhost/crm sqlite:///support.db
     """
+    from dataclasses import asdict
+
     from mirror import api, terminal
 
-    done = api.init(urls, folder=config.parent, name=config.name)
+    with terminal.progress() as tell:
+        done = api.init(urls, folder=config.parent, name=config.name, progress=tell)
     if as_json:
-        terminal.print_json(
-            {"path": str(done.path), "sources": done.sources, "relations": done.relations, "unset": done.unset}
-        )
+        terminal.print_json({**asdict(done), "path": str(done.path)})
         return
     terminal.print_lines(terminal.init_lines(done, "" if config == DEFAULT else f" -c {config}"))
 
@@ -104,9 +105,14 @@ def check(config: ConfigFile = DEFAULT, as_json: Json = False) -> None:
 def inspect(
     config: ConfigFile = DEFAULT,
     save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write the schema as JSON.")] = None,
+    discover: Annotated[
+        bool, typer.Option("--discover", help="Show keys, foreign keys and links that nobody declared.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show the schema of the sources, or save it.
+
+    With --discover, what looks like a key, a foreign key or a link without being declared, how sure that is, and why.
 
     Example: mirror inspect --save schema.json
     """
@@ -115,6 +121,16 @@ def inspect(
     from mirror import api, terminal
     from mirror_connectors.schema import dump_schema
 
+    if discover:
+        if save is not None:
+            raise typer.BadParameter("--save writes the schema, and --discover shows what is not in it; ask for one")
+        with terminal.progress() as tell:
+            found = api.discover(config, progress=tell)
+        if as_json:
+            terminal.print_json(terminal.discoveries_tree(found))
+        else:
+            terminal.print_tables(terminal.discovery_tables(found), found.findings)
+        return
     schema = api.inspect(config)
     if save is not None:
         terminal.write(save, dump_schema(schema) + b"\n")

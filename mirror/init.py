@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mirror_connectors
-from mirror.world import can_agree
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError
-from mirror_connectors.schema import ForeignKey, Origin, RelationKind, Schema
+from mirror_connectors.schema import RelationKind, Schema, union
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import URL
 
+    from mirror.discover import Discoveries, ForeignKeyCandidate, KeyCandidate
+    from mirror_connectors.schema import Finding
+
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _EXAMPLE = "postgresql://user:password@host/database"
-_MOST_LINKS = 12
+_WORTH_A_LINE = 0.25
+"""Confidence from which a candidate that is not sure stands in the file as a comment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,23 @@ class InitResult:
     """Relations with rows of their own, over all sources."""
     unset: tuple[str, ...]
     """Environment variables that the file refers to and that must be set before the next verb."""
+    found: int = 0
+    """Keys, foreign keys and links that nobody declared and that the file takes for true."""
 
     def __fspath__(self) -> str:
         return str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What was discovered, as the file has it."""
+
+    keys: tuple[KeyCandidate, ...]
+    links: tuple[ForeignKeyCandidate, ...]
+    other_keys: tuple[KeyCandidate, ...]
+    """For the user to decide, as the other links are."""
+    other_links: tuple[ForeignKeyCandidate, ...]
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +69,24 @@ class _Found:
     schema: Schema
     unset: str | None
     """The variable that ``spelled`` refers to and that is not set."""
+    url: str = field(repr=False)
+    """The URL itself, with its password."""
 
     @property
     def relations(self) -> int:
         return sum(relation.kind is not RelationKind.VIEW for relation in self.schema)
 
 
-def init(urls: Sequence[str], *, folder: Path, name: str = "mirror.toml") -> InitResult:
+def init(
+    urls: Sequence[str],
+    *,
+    folder: Path,
+    name: str = "mirror.toml",
+    progress: Callable[[str, int, int], None] | None = None,
+) -> InitResult:
     """Connect to the databases, inspect them and write a configuration that works as it is.
+
+    Keys, foreign keys and links that nobody declared are looked for; those that are not sure stand in it as comments.
 
     A URL may be given as a reference to the environment, ``${CRM_URL}``, and stands in the file like that; so does
     every URL that holds a password. Relative paths start at the working folder, and at ``folder`` in the file.
@@ -76,10 +104,11 @@ def init(urls: Sequence[str], *, folder: Path, name: str = "mirror.toml") -> Ini
     found: list[_Found] = []
     for url in urls:
         found.append(_look(url, folder.resolve(), found))
+    taken = _taken(_discover(found, progress))
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write("\n".join(_lines(found)) + "\n")
+            file.write("\n".join(_lines(found, taken)) + "\n")
     except OSError as error:
         raise ConfigError(f"wanted to write {path}, found that the file system refuses it: {error.strerror}") from error
     return InitResult(
@@ -87,6 +116,32 @@ def init(urls: Sequence[str], *, folder: Path, name: str = "mirror.toml") -> Ini
         tuple(source.name for source in found),
         sum(source.relations for source in found),
         tuple(source.unset for source in found if source.unset is not None),
+        len(taken.keys) + len(taken.links),
+    )
+
+
+def _discover(found: Sequence[_Found], progress: Callable[[str, int, int], None] | None) -> Discoveries:
+    from mirror.discover import discover
+
+    with ExitStack() as stack:
+        sources = {one.name: stack.enter_context(mirror_connectors.open(one.url, source=one.name)) for one in found}
+        return discover(union([one.schema for one in found]), sources, progress=progress)
+
+
+def _taken(found: Discoveries) -> _Taken:
+    """Take what is sure, and with every link the key that it leads to."""
+    links = tuple(one for one in found.foreign_keys if one.sure and one.condition is None)
+    needed = {(one.foreign_key.parent, one.foreign_key.parent_columns) for one in links}
+    first = {one.relation: one for one in reversed(found.keys) if one.sure}
+    keys = tuple(
+        one for one in found.keys if first.get(one.relation) is one or (one.relation, one.columns) in needed
+    )
+    return _Taken(
+        keys,
+        links,
+        tuple(one for one in found.keys if one not in keys and one.confidence >= _WORTH_A_LINE),
+        tuple(one for one in found.foreign_keys if one not in links and one.confidence >= _WORTH_A_LINE),
+        found.findings,
     )
 
 
@@ -107,15 +162,15 @@ def _look(given: str, folder: Path, others: Sequence[_Found]) -> _Found:
     with mirror_connectors.open(text, source=name) as connector:
         schema, engine = connector.inspect(), connector.engine
     if reference is not None or given != text:
-        return _Found(name, given, engine, schema, None)
+        return _Found(name, given, engine, schema, None, text)
     if _secret(url):
         known = next((variable for variable, value in os.environ.items() if value == given), None)
         variable = known or f"{re.sub('[^A-Z0-9]', '_', name.upper())}_URL"
         # Never refer to a variable that holds something else.
         while known is None and (variable in os.environ or variable in [other.unset for other in others]):
             variable += "_"
-        return _Found(name, f"${{{variable}}}", engine, schema, None if known else variable)
-    return _Found(name, _spell(url, folder), engine, schema, None)
+        return _Found(name, f"${{{variable}}}", engine, schema, None if known else variable, text)
+    return _Found(name, _spell(url, folder), engine, schema, None, text)
 
 
 def _value(found: re.Match[str]) -> str:
@@ -155,7 +210,7 @@ def _spell(url: URL, folder: Path) -> str:
 # --- The file ---------------------------------------------------------------------------------------------------------
 
 
-def _lines(sources: Sequence[_Found]) -> Iterator[str]:
+def _lines(sources: Sequence[_Found], taken: _Taken) -> Iterator[str]:
     yield "# What Mirror learns from, and what it fills. Relative paths start at the folder of this file."
     yield '# A URL may come from the environment, whole or in part: url = "${CRM_URL}"'
     for source in sources:
@@ -168,7 +223,11 @@ def _lines(sources: Sequence[_Found]) -> Iterator[str]:
         yield f"# exclude = [{_toml('*.log_*')}]"
     for source in sources:
         yield from ("", f"[targets.{source.name}]", *_target(source))
-    yield from _link_lines(sources)
+    yield from _key_lines(taken)
+    yield from _link_lines(taken)
+    if taken.findings:
+        yield from ("", "# What was not looked at for keys and links:")
+        yield from (_comment(f"{finding.where}: {finding.what}") for finding in taken.findings)
     yield from _rule_lines(sources)
     yield from _LAST.splitlines()
 
@@ -182,52 +241,53 @@ def _target(source: _Found) -> Iterator[str]:
     yield 'mode = "fill"    # fill: only what is empty; replace: old rows make way, all or nothing; append'
 
 
-def _link_lines(sources: Sequence[_Found]) -> Iterator[str]:
+def _key_lines(taken: _Taken) -> Iterator[str]:
+    if not (taken.keys or taken.other_keys):
+        return
+    yield from ("", "# Keys that nobody declared: columns by which the rows of a relation are known.")
+    for one in taken.keys:
+        yield from (_why(one), "[[keys]]", *_key_settings(one))
+    if taken.other_keys:
+        yield "# Less sure; take away the # from those that are keys."
+    for one in taken.other_keys:
+        yield from (_why(one), "# [[keys]]", *(f"# {line}" for line in _key_settings(one)))
+
+
+def _key_settings(one: KeyCandidate) -> tuple[str, str]:
+    columns = ", ".join(_toml(column) for column in one.columns)
+    return f"relation = {_toml(str(one.relation))}", f"columns = [{columns}]"
+
+
+def _link_lines(taken: _Taken) -> Iterator[str]:
     yield from ("", "# Foreign keys between databases, or keys that nobody declared. `same` names pairs of columns,")
     yield "# the child's and the parent's, that hold the same value wherever the key matches."
-    links = _guesses(sources)
-    if links:
-        yield "# These look like links by their names alone; take away the # from those that are."
-    for link in links or (None,):
-        child, parent = ("source.schema.relation(column)",) * 2 if link is None else str(link).split(" -> ")
-        yield from ("# [[links]]", f"# child = {_toml(child)}", f"# parent = {_toml(parent)}")
-        if link is None:
-            yield '# same = [["email", "email"]]'
+    for one in taken.links:
+        yield from (_why(one), "[[links]]", *_link_settings(one))
+    unsure = [one for one in taken.other_links if one.condition is None]
+    if unsure:
+        yield "# Less sure; take away the # from those that are links."
+    for one in unsure:
+        yield from (_why(one), "# [[links]]", *(f"# {line}" for line in _link_settings(one)))
+    if not (taken.links or unsure):
+        side = _toml("source.schema.relation(column)")
+        yield from ("# [[links]]", f"# child = {side}", f"# parent = {side}", '# same = [["email", "email"]]')
+    for one in taken.other_links:
+        if one.condition is not None:
+            yield _comment(f"only where {one.condition.column} {one.condition.rows}, which no link can say: {one}")
 
 
-def _guesses(sources: Sequence[_Found]) -> tuple[ForeignKey, ...]:
-    """Pair columns with single-column keys of another source that they are named after, where the types can agree."""
-    found: list[ForeignKey] = []
-    for parent in (relation for source in sources for relation in source.schema if relation.primary_key):
-        key = parent.primary_key
-        if key is None or len(key.columns) != 1:
-            continue
-        (column,) = key.columns
-        names = {f"{_singular(parent.name.table)}_{column}".lower()}
-        names |= {column.lower()} if len(column) > 3 else set()
-        for child in (relation for source in sources for relation in source.schema):
-            if child.name.source == parent.name.source or child.kind is RelationKind.VIEW:
-                continue
-            found += [
-                ForeignKey(child.name, (other.name,), parent.name, (column,), origin=Origin.LINKED)
-                for other in child.columns
-                if other.name.lower() in names and can_agree(other.type, parent.column(column).type)
-            ]
-    # A key of both sides would link both ways; the one from the shorter list of keys is as good a guess.
-    seen: set[frozenset[tuple[object, ...]]] = set()
-    kept: list[ForeignKey] = []
-    for link in found:
-        sides = frozenset([(link.child, link.columns), (link.parent, link.parent_columns)])
-        if sides not in seen:
-            seen.add(sides)
-            kept.append(link)
-    return tuple(kept[:_MOST_LINKS])
+def _link_settings(one: ForeignKeyCandidate) -> tuple[str, str]:
+    child, parent = str(one).split(" -> ")
+    return f"child = {_toml(child)}", f"parent = {_toml(parent)}"
 
 
-def _singular(name: str) -> str:
-    if name.lower().endswith("ies"):
-        return name[:-3] + "y"
-    return name[:-1] if name.lower().endswith("s") and not name.lower().endswith("ss") else name
+def _why(one: KeyCandidate | ForeignKeyCandidate) -> str:
+    return _comment(f"{one.confidence:.2f}: {'; '.join(one.evidence)}")
+
+
+def _comment(text: str) -> str:
+    # A name may have a line break in it, and a comment must not.
+    return f"# {' '.join(text.split())}"
 
 
 def _rule_lines(sources: Sequence[_Found]) -> Iterator[str]:

@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 class Step:
     """How far a verb has come. Verbs call their ``progress`` with it, often for each batch of rows."""
 
-    phase: Literal["profile", "load", "compare"]
+    phase: Literal["discover", "profile", "load", "compare"]
     what: str
     """The relation, or what is done with it."""
     done: int
@@ -311,9 +311,9 @@ def _heeding(stop: Stop, tell: Callable[[Step], None] | None, state: str) -> Cal
 
 
 def steps(
-    phase: Literal["profile", "compare"], tell: Callable[[Step], None] | None
+    phase: Literal["discover", "profile", "compare"], tell: Callable[[Step], None] | None
 ) -> Callable[[str, int, int], None] | None:
-    """Return ``tell`` in the form in which measuring and comparing call it."""
+    """Return ``tell`` in the form in which discovering, measuring and comparing call it."""
     if tell is None:
         return None
     return lambda what, done, total: tell(Step(phase, what, done, total, "steps"))

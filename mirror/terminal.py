@@ -10,7 +10,7 @@ import time
 import traceback
 import zipfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
 from mirror_connectors.errors import ConfigError, MirrorError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mirror.catalog import RunRecord
+    from mirror.discover import Discoveries, ForeignKeyCandidate
     from mirror.init import InitResult
     from mirror.job import Step
     from mirror.plan import ColumnPlan, Plan
@@ -217,6 +218,8 @@ class _Bars:
 def init_lines(done: InitResult, option: str) -> Iterator[str]:
     """Say what was written and what comes next; ``option`` is how the next commands name the file."""
     yield f"wrote {done.path}: {_count(len(done.sources), 'source')}, {_count(done.relations, 'relation')}"
+    if done.found:
+        yield f"took for true, undeclared as they are: {done.found} [[keys]] and [[links]]; read them over"
     yield "next:"
     for variable in done.unset:
         yield f"  export {variable}='...'    the URL with its password, which is not kept in the file"
@@ -261,6 +264,58 @@ def _key_words(relation: Relation, column: str) -> str:
     if any(column in key.columns for key in relation.uniques):
         words.append("unique")
     return ", ".join(words)
+
+
+def discovery_tables(found: Discoveries) -> Iterator[Table]:
+    """Yield the keys, then the foreign keys and links, the sure ones marked."""
+    heads = ("", "candidate", "sure", "why")
+    if found.keys:
+        rows = tuple((_mark(one.sure), str(one), f"{one.confidence:.2f}", "; ".join(one.evidence)) for one in found.keys)
+        yield Table("Keys that nobody declared", heads, rows)
+    if found.foreign_keys:
+        rows = tuple(
+            (_mark(one.sure), f"{one}{_when(one)}", f"{one.confidence:.2f}", "; ".join(one.evidence))
+            for one in found.foreign_keys
+        )
+        yield Table("Foreign keys and links that nobody declared", heads, rows)
+    if not (found.keys or found.foreign_keys):
+        yield Table("Found no key, foreign key or link but those that are declared", (), ())
+
+
+def _mark(sure: bool) -> str:  # noqa: FBT001  # what it shows is this and nothing else
+    return "*" if sure else ""
+
+
+def _when(one: ForeignKeyCandidate) -> str:
+    return "" if one.condition is None else f" where {one.condition.column} {one.condition.rows}"
+
+
+def discoveries_tree(found: Discoveries) -> Json:
+    """Return discoveries as JSON has them; keys and foreign keys in the spelling of the configuration."""
+    return {
+        "keys": [
+            {
+                "relation": str(one.relation),
+                "columns": one.columns,
+                "sure": one.sure,
+                "confidence": one.confidence,
+                "evidence": one.evidence,
+            }
+            for one in found.keys
+        ],
+        "foreign_keys": [
+            {
+                **dict(zip(("child", "parent"), str(one).split(" -> "), strict=True)),
+                "condition": None if one.condition is None else asdict(one.condition),
+                "sure": one.sure,
+                "confidence": one.confidence,
+                "orphans": one.orphans,
+                "evidence": one.evidence,
+            }
+            for one in found.foreign_keys
+        ],
+        "findings": [asdict(finding) for finding in found.findings],
+    }
 
 
 def run_tables(records: Sequence[RunRecord]) -> Iterator[Table]:

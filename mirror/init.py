@@ -133,9 +133,7 @@ def _taken(found: Discoveries) -> _Taken:
     links = tuple(one for one in found.foreign_keys if one.sure and one.condition is None)
     needed = {(one.foreign_key.parent, one.foreign_key.parent_columns) for one in links}
     first = {one.relation: one for one in reversed(found.keys) if one.sure}
-    keys = tuple(
-        one for one in found.keys if first.get(one.relation) is one or (one.relation, one.columns) in needed
-    )
+    keys = tuple(one for one in found.keys if first.get(one.relation) is one or (one.relation, one.columns) in needed)
     return _Taken(
         keys,
         links,

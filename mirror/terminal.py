@@ -270,7 +270,9 @@ def discovery_tables(found: Discoveries) -> Iterator[Table]:
     """Yield the keys, then the foreign keys and links, the sure ones marked."""
     heads = ("", "candidate", "sure", "why")
     if found.keys:
-        rows = tuple((_mark(one.sure), str(one), f"{one.confidence:.2f}", "; ".join(one.evidence)) for one in found.keys)
+        rows = tuple(
+            (_mark(one.sure), str(one), f"{one.confidence:.2f}", "; ".join(one.evidence)) for one in found.keys
+        )
         yield Table("Keys that nobody declared", heads, rows)
     if found.foreign_keys:
         rows = tuple(

@@ -12,6 +12,7 @@ from mirror.discover.keys import Found, Read, Surroundings, find_keys
 from mirror.discover.model import SURE, Condition, Discoveries, ForeignKeyCandidate, KeyCandidate
 from mirror.discover.values import read
 from mirror.world import can_agree
+from mirror_connectors.errors import ReadError
 from mirror_connectors.schema import Finding
 from mirror_profiles.structure import MIRRORED
 
@@ -35,8 +36,8 @@ def discover(
 
     ``schema`` is that of all ``sources``; what it declares is not found again, and a column of a declared foreign key or
     link has no other parent. Each relation is read once, ``sample`` rows of it if it has more; then the columns of its
-    likely keys are read in all rows. Views have no rows of their own and are left out. ``progress`` is told the
-    relation, its number and how many there are.
+    likely keys are read in all rows. Views have no rows of their own and are left out; a relation that may not be read
+    is a finding. ``progress`` is told the relation, its number and how many there are.
 
     Confidence is a probability only roughly: evidence is added up as if its pieces were independent.
 
@@ -44,12 +45,16 @@ def discover(
     """
     relations = [relation for relation in schema if relation.kind in MIRRORED]
     reads: list[Read] = []
-    for done, relation in enumerate(relations):
+    findings: list[Finding] = []
+    for done, relation in enumerate(relations, 1):
+        connector = sources[relation.name.source]
+        try:
+            rows = connector.count(relation)
+            reads.append(Read(relation, rows, read(relation, connector, rows, sample=sample), connector))
+        except ReadError as error:
+            findings.append(Finding(str(relation.name), f"was not looked at: {error}"))
         if progress is not None:
             progress(str(relation.name), done, len(relations))
-        connector = sources[relation.name.source]
-        rows = connector.count(relation)
-        reads.append(Read(relation, rows, read(relation, connector, rows, sample=sample), connector))
     around = Surroundings.of(reads)
     keys: list[Found] = []
     new: list[KeyCandidate] = []
@@ -65,12 +70,10 @@ def discover(
         *find_conditional(reads, keys, singles, taken),
         *find_by_name(reads, keys, taken),
     )
-    if progress is not None:
-        progress("", len(relations), len(relations))
     return Discoveries(
         tuple(new),
         tuple(sorted((one for one in foreign_keys if _can_agree(schema, one)), key=_place)),
-        tuple(_not_whole(one) for one in reads if not one.whole),
+        (*findings, *(_not_whole(one) for one in reads if not one.whole)),
     )
 
 

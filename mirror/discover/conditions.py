@@ -137,9 +137,7 @@ def _candidate(child: Child, key: Found, type_: str, rank: int, *, of: int, name
     foreign_key = ForeignKey(
         child.relation.name, (child.column.name,), key.relation.name, key.columns, origin=Origin.INFERRED
     )
-    what = (
-        "where it spells the parent's name" if named else f"where it has its value no. {rank + 1} by frequency, of {of}"
-    )
+    what = "spells the parent's name" if named else f"has its value no. {rank + 1} by frequency, of {of}"
     return ForeignKeyCandidate(
         foreign_key, weighing.confidence, tuple(weighing.evidence), Condition(type_, what), 1 - held.rows
     )

@@ -413,6 +413,22 @@ def test_a_session_that_is_killed_ends_the_snapshot(postgresql_url: str) -> None
             connector.count(found)
 
 
+def test_a_read_that_is_cut_off_is_no_short_read(postgresql_url: str) -> None:
+    execute(postgresql_url, "CREATE TABLE t AS SELECT n, repeat('xq7canary', 100) v FROM generate_series(1, 300000) n")
+    with reader(postgresql_url) as connector:
+        (found,) = connector.inspect()
+        reading = connector.read(found)
+        next(reading)
+        execute(
+            postgresql_url,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        with pytest.raises(ReadError, match=r"public\.t") as caught:
+            list(reading)
+    assert "xq7canary" not in str(caught.value)
+
+
 # --------------------------------------------------------------------------------------------------------- sessions
 
 

@@ -160,7 +160,7 @@ class FanOut:
     marginal: Numeric | None
     """Children per parent, over all parents; None when nothing may be said."""
     ranks: tuple[float, ...] = ()
-    """Children of the largest parent, the second, …, when parents are few; () when they are many."""
+    """Children of the largest parent, the second, …, when parents are few or a few of them have most children; else ()."""
     by_row: bool = False
     """Whether ``ranks`` stand in the order of the parent's rows, which are copied, and not from the largest down."""
     levels: tuple[float, ...] = ()

@@ -41,8 +41,8 @@ class Candidate:
 def fit(codes: np.ndarray, order: np.ndarray, candidates: Sequence[Candidate], *, k: int) -> Dependence | None:
     """Learn what explains ``codes`` (int16, shape (rows,)); None when nothing does.
 
-    Explainers are added one by one, each the one that adds most mutual information (corrected for its degrees of freedom as in Miller's
-    1955 estimate) to what is known already, as long as the gain is significant and cells keep enough rows.
+    Explainers are added one by one, each the one that adds most mutual information (less what chance gives) to what is known already, as
+    long as the gain is significant and cells keep enough rows.
     """
     rows = len(codes)
     size = len(order) + 1
@@ -84,7 +84,11 @@ def _table(
 
 
 def _gain(target: np.ndarray, cell: np.ndarray, groups: np.ndarray) -> float:
-    """Mutual information (nats) that ``groups`` add about ``target`` within ``cell``, less its expected value; 0 when not significant."""
+    """Mutual information (nats) that ``groups`` add about ``target`` within ``cell``, less what chance gives; 0 when not significant.
+
+    Chance gives the degrees of freedom over twice the rows on average; three standard deviations are taken on top, so that of two that
+    explain alike the one of fewer groups is chosen.
+    """
     rows = len(target)
     shape = (int(cell.max()) + 1, int(groups.max()) + 1, int(target.max()) + 1)
     joint = np.bincount((cell * shape[1] + groups) * shape[2] + target, minlength=shape[0] * shape[1] * shape[2])
@@ -94,7 +98,7 @@ def _gain(target: np.ndarray, cell: np.ndarray, groups: np.ndarray) -> float:
     with_group, with_target, alone = cube.sum(2), cube.sum(1), cube.sum((1, 2))
     information = (_entropy(with_group) + _entropy(with_target) - _entropy(cube) - _entropy(alone)) / rows
     freedom = ((with_group > 0).sum(1).clip(1) - 1) @ ((with_target > 0).sum(1).clip(1) - 1)
-    return float(information - freedom / (2 * rows))
+    return float(information - (freedom + 3 * np.sqrt(2 * freedom)) / (2 * rows))
 
 
 def _significant(cube: np.ndarray) -> bool:

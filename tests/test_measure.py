@@ -41,7 +41,12 @@ def sqlite(folder: Path, script: str, rows: Rows | None = None, name: str = "s")
 
 
 def measured(
-    sources: Mapping[str, str], links: tuple[ForeignKey, ...] = (), *, k: int = 10, sample: int = 500_000
+    sources: Mapping[str, str],
+    links: tuple[ForeignKey, ...] = (),
+    *,
+    k: int = 10,
+    sample: int = 500_000,
+    copy: tuple[RelationName, ...] = (),
 ) -> Profile:
     with ExitStack() as stack:
         opened: dict[str, Connector] = {
@@ -49,7 +54,7 @@ def measured(
         }
         schema = union([connector.inspect() for connector in opened.values()])
         schema = Schema(schema.relations, (*schema.foreign_keys, *links), schema.findings)
-        profile = measure(schema, opened, k=k, sample=sample)
+        profile = measure(schema, opened, k=k, sample=sample, copy=copy)
     assert_sound(profile)
     return profile
 
@@ -213,6 +218,36 @@ def test_infinities_are_said_and_not_learned(tmp_path: Path) -> None:
     assert isinstance(found.marginal, Numeric)
     assert found.marginal.edges[-1] < 49
     assert [finding.where for finding in profile.findings] == ["s.main.t.r"]
+
+
+def test_reference_data_is_copied_as_it_is_but_for_what_is_computed(tmp_path: Path) -> None:
+    script = """
+        CREATE TABLE land (code TEXT PRIMARY KEY, twice TEXT GENERATED ALWAYS AS (code || code) STORED UNIQUE, other TEXT UNIQUE, name TEXT);
+        CREATE TABLE town (id INTEGER PRIMARY KEY, land TEXT NOT NULL REFERENCES land (twice), language TEXT);
+        CREATE TABLE none (code TEXT PRIMARY KEY);
+    """
+    file = tmp_path / "s.db"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.executescript(script)
+        connection.executemany(
+            "INSERT INTO land (code, name) VALUES (?, ?)", [("DE", CANARY), ("FR", "France"), ("IT", "Italy")]
+        )
+        held = [
+            (n, code * 2, language)
+            for n in range(300)
+            for code, language in [(("DE", "d"), ("FR", "f"), ("DE", "d"))[n % 3]]
+        ]
+        connection.executemany("INSERT INTO town VALUES (?, ?, ?)", held)
+    land, none = (RelationName("s", "main", table) for table in ("land", "none"))
+    profile = measured({"s": embedded_url("sqlite", file)}, copy=(land, none))
+    copied, empty = profile.relation(land).copy, profile.relation(none).copy
+    assert copied is not None
+    assert copied.rows.to_pylist()[0] == {"code": "DE", "other": None, "name": CANARY}
+    assert empty is not None
+    assert empty.rows.num_rows == 0
+    found = key_of(profile, "town(land)")
+    assert (found.by_row, found.ranks) == (True, (200, 100, 0))
+    assert explained_by(of(profile, "town", "language")) & {"code", "twice"}
 
 
 # ----------------------------------------------------------------------------------------------------- keys and fan-outs

@@ -276,7 +276,11 @@ def _finite(values: pa.Array, where: str, findings: list[Finding]) -> pa.Array:
 
 
 def _key_marginal(read: _Read, name: str, values: pa.Array, k: int, *, copied: bool) -> Marginal:
-    if copied and len(values) and (columns.is_text(values.type) or pa.types.is_integer(values.type)):
+    if (
+        copied
+        and values.null_count < len(values)
+        and (columns.is_text(values.type) or pa.types.is_integer(values.type))
+    ):
         # which row of reference data a child finds may explain the child's columns
         known = pc.drop_null(values).to_pylist()
         return Categorical(tuple(known), (1 / len(known),) * len(known), 0.0)

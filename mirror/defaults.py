@@ -80,9 +80,8 @@ def default_generator(
     if isinstance(marginal, Opaque | Text | Empty | Identifier) and not _is_uuid(marginal, column):
         grammar = _grammar(column)
         if grammar is not None:
-            findings.append(
-                Finding(where, f"values of type {column.native} are not modelled; each row holds the same valid one")
-            )
+            what = "one of its labels" if isinstance(grammar, Choice) else "the same valid one"
+            findings.append(Finding(where, f"values of type {column.native} are not modelled; each row holds {what}"))
             return Default(grammar, "type without a model", profile)
     match marginal:
         case Numeric() | Temporal() | Categorical() | Boolean():
@@ -134,6 +133,8 @@ def _grammar(column: Column) -> Generator | None:
     if column.enum is not None:
         return Choice(column.enum)
     native = column.native.lower()
+    if native.startswith("set("):
+        return Choice(tuple(label.replace("''", "'") for label in re.findall(r"'((?:[^']|'')*)'", column.native)))
     if found := re.fullmatch(r"bit( varying)?\((\d+)\)", native):
         return Constant("0" * int(found[2])) if pa.types.is_string(column.type) else None
     if not pa.types.is_string(column.type):

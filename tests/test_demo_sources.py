@@ -285,7 +285,7 @@ def test_the_configuration_names_what_was_built(folder: Path) -> None:
     assert tuple(DemoSource(name, source.url) for name, source in parsed.sources.items()) == built
     assert set(parsed.targets) == set(parsed.sources)
     columns = {name: set(rows.column_names) for name, rows in read_all(folder).items()}
-    assert len(parsed.links) == 2
+    assert len(parsed.links) == 3
     for link in (written.foreign_key() for written in parsed.links):
         child, parent = columns[link.child.table], columns[link.parent.table]
         assert child >= {*link.columns, *(mine for mine, _ in link.same)}

@@ -7,10 +7,12 @@ import os
 import re
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mirror_connectors
+from mirror.readiness import unreadable
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError
 from mirror_connectors.schema import RelationKind, Schema, union
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
     from mirror.discover import Discoveries, ForeignKeyCandidate, KeyCandidate
-    from mirror_connectors.schema import Finding
+    from mirror_connectors.schema import Finding, RelationName
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _EXAMPLE = "postgresql://user:password@host/database"
@@ -67,6 +69,9 @@ class _Found:
     """Its URL as the file has it."""
     engine: Engine
     schema: Schema
+    """What the user may read."""
+    unread: tuple[RelationName, ...]
+    """What he may not."""
     unset: str | None
     """The variable that ``spelled`` refers to and that is not set."""
     url: str = field(repr=False)
@@ -158,17 +163,27 @@ def _look(given: str, folder: Path, others: Sequence[_Found]) -> _Found:
     url = url.set(drivername=url.drivername.split("+", 1)[0])
     name = _name(url, [other.name for other in others])
     with mirror_connectors.open(text, source=name) as connector:
-        schema, engine = connector.inspect(), connector.engine
+        whole, engine = connector.inspect(), connector.engine
+        unread = tuple(relation for relation, _ in unreadable(connector, whole))
+    schema = _without(whole, unread)
     if reference is not None or given != text:
-        return _Found(name, given, engine, schema, None, text)
+        return _Found(name, given, engine, schema, unread, None, text)
     if _secret(url):
         known = next((variable for variable, value in os.environ.items() if value == given), None)
         variable = known or f"{re.sub('[^A-Z0-9]', '_', name.upper())}_URL"
         # Never refer to a variable that holds something else.
         while known is None and (variable in os.environ or variable in [other.unset for other in others]):
             variable += "_"
-        return _Found(name, f"${{{variable}}}", engine, schema, None if known else variable, text)
-    return _Found(name, _spell(url, folder), engine, schema, None, text)
+        return _Found(name, f"${{{variable}}}", engine, schema, unread, None if known else variable, text)
+    return _Found(name, _spell(url, folder), engine, schema, unread, None, text)
+
+
+def _without(schema: Schema, names: Sequence[RelationName]) -> Schema:
+    return Schema(
+        tuple(relation for relation in schema if relation.name not in names),
+        tuple(key for key in schema.foreign_keys if not {key.child, key.parent} & {*names}),
+        schema.findings,
+    )
 
 
 def _value(found: re.Match[str]) -> str:
@@ -218,7 +233,11 @@ def _lines(sources: Sequence[_Found], taken: _Taken) -> Iterator[str]:
         if source.unset is not None:
             yield f"# The URL holds a password, so it is not kept here: export {source.unset} before you run."
         yield f"# include = [{_toml(_schemas(source.schema) + '.*')}]    # globs over schema.relation"
-        yield f"# exclude = [{_toml('*.log_*')}]"
+        if source.unread:
+            globs = ", ".join(_toml(escape(f"{unread.schema}.{unread.table}")) for unread in source.unread)
+            yield f"exclude = [{globs}]    # what this user may not read"
+        else:
+            yield f"# exclude = [{_toml('*.log_*')}]"
     for source in sources:
         yield from ("", f"[targets.{source.name}]", *_target(source))
     yield from _key_lines(taken)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import mirror_connectors
 from mirror.refresh import DriftError, Stop, drift
 from mirror_connectors.base import Engine
-from mirror_connectors.errors import ConfigError, ConnectError, MirrorError, ProfileError
+from mirror_connectors.errors import ConfigError, ConnectError, MirrorError, ProfileError, ReadError
 from mirror_connectors.schema import Finding, Origin, Schema, union
 
 if TYPE_CHECKING:
@@ -94,14 +94,17 @@ def learn(
     from mirror_profiles.measure import measure
     from mirror_profiles.profile import save
 
-    made = measure(
-        link_up(config, schema),
-        sources,
-        k=config.privacy.k,
-        sample=config.run.sample,
-        copy=copied(config, schema),
-        progress=steps("profile", tell),
-    )
+    try:
+        made = measure(
+            link_up(config, schema),
+            sources,
+            k=config.privacy.k,
+            sample=config.run.sample,
+            copy=copied(config, schema),
+            progress=steps("profile", tell),
+        )
+    except ReadError as error:
+        raise ReadError(f"{error}; `mirror check` lists what cannot be read, and exclude leaves it out") from error
     path = config.profile_path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

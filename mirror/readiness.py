@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from mirror.config import Config
     from mirror_connectors.base import Connector
+    from mirror_connectors.schema import RelationName
     from mirror_profiles.profile import Profile
 
 
@@ -100,15 +101,9 @@ class _Look:
         return found
 
     def rights(self, connector: Connector, schema: Schema) -> None:
-        """Ask every relation for no rows: what may not be read says so."""
-        import sqlalchemy as sa
-
-        from mirror_connectors.sql import table
-
-        for relation in schema:
-            if relation.kind is not RelationKind.VIEW and relation.columns:
-                with self.at(str(relation.name)):
-                    connector.query(sa.select(table(relation)).limit(0))
+        """Look for relations that may not be read."""
+        for name, why in unreadable(connector, schema):
+            self.problems.append(Finding(str(name), f"{why}; grant the right to read it, or exclude it"))
 
     def targets(self, sources: Mapping[str, tuple[Connector, Schema]]) -> None:
         """Look into every target, and at whether it is a source."""
@@ -148,6 +143,20 @@ class _Look:
             if self.config.targets[name].mode is Mode.FILL and target.count(found):
                 what = f'{found.name} has rows, and mode "fill" refuses them; empty it, or choose "replace" or "append"'
                 self.problems.append(Finding(where, what))
+
+
+def unreadable(connector: Connector, schema: Schema) -> Iterator[tuple[RelationName, MirrorError]]:
+    """Ask every relation for no rows, and yield those that refuse, with what they say."""
+    import sqlalchemy as sa
+
+    from mirror_connectors.sql import table
+
+    for relation in schema:
+        if relation.kind is not RelationKind.VIEW and relation.columns:
+            try:
+                connector.query(sa.select(table(relation)).limit(0))
+            except MirrorError as error:
+                yield relation.name, error
 
 
 def _absent_file(url: str) -> Path | None:

@@ -54,8 +54,8 @@ def drift(profile: Profile, source: str, found: Schema) -> tuple[str, ...]:
 def differences(old: Schema, new: Schema) -> tuple[str, ...]:
     """Say what changed from one schema to the other, one line for each change, in the order of names.
 
-    Views, comments, indexes, defaults and the names of constraints are left out: no row depends on them. So are links,
-    which are nothing that a source declares.
+    Views, comments, indexes, defaults and the names of constraints are left out: no row depends on them. So are links
+    and keys of the configuration, which are nothing that a source declares.
 
     >>> from mirror_connectors import Column, Relation, RelationName, Schema
     >>> import pyarrow as pa

@@ -222,9 +222,9 @@ def init_lines(done: InitResult, option: str) -> Iterator[str]:
         yield f"took for true, undeclared as they are: {done.found} [[keys]] and [[links]]; read them over"
     yield "next:"
     for variable in done.unset:
-        yield f"  export {variable}='...'    the URL with its password, which is not kept in the file"
-    yield f"  mirror check{option}    is everything there that a run needs?"
-    yield f"  mirror run{option}      make the mirror"
+        yield f"  export {variable}='...'    # the URL with its password, which is not kept in the file"
+    yield f"  mirror check{option}    # is everything there that a run needs?"
+    yield f"  mirror run{option}      # make the mirror"
 
 
 def demo_lines(folder: Path) -> Iterator[str]:

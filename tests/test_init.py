@@ -6,12 +6,13 @@ import re
 import sqlite3
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import make_url
 
 import mirror
 from mirror.config import load, parse
-from mirror_connectors import ConfigError, ConnectError
+from mirror_connectors import ConfigError, ConnectError, ReadError
 from tests.shops import CANARIES, make_shop
 
 _SETTING = re.compile(r"""\[|("[^"]+"|\w+) = """)
@@ -124,3 +125,34 @@ def test_a_url_that_a_variable_holds_is_referred_to_by_that_variable(
         assert 'url = "${MY_DATABASE}"' in result.path.read_text(encoding="utf-8")
         assert result.unset == ()
         assert load(result).sources[result.sources[0]].url == postgresql_url
+
+
+def test_what_the_user_may_not_read_is_left_out_and_the_rest_is_mirrored(
+    tmp_path: Path, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = make_url(postgresql_url)
+    reader = f"reader_of_{url.database}"
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE seen (id INT PRIMARY KEY, city TEXT)")
+        connection.execute("CREATE TABLE hidden (id INT PRIMARY KEY, seen_id INT REFERENCES seen)")
+        connection.execute("INSERT INTO seen SELECT i, 'Quonville' FROM generate_series(1, 30) i")
+        connection.execute(f"CREATE ROLE {reader} LOGIN PASSWORD 'ajar'")
+        connection.execute(f"GRANT USAGE ON SCHEMA public TO {reader}")
+        connection.execute(f"GRANT SELECT ON seen TO {reader}")
+    try:
+        seen = url.set(username=reader, password="ajar").render_as_string(hide_password=False)
+        monkeypatch.setenv("SEEN_URL", seen)
+        monkeypatch.delenv("MIRROR_CATALOG_URL", raising=False)
+        job = mirror.init(["${SEEN_URL}"], folder=tmp_path)
+        text = job.path.read_text(encoding="utf-8")
+        assert 'exclude = ["public.hidden"]    # what this user may not read' in text
+        assert [one.rows for one in mirror.run(job).loaded] == [30]
+        job.path.write_text(text.replace("exclude = [", "# exclude = ["), encoding="utf-8")
+        (problem,) = [one for one in mirror.check(job).problems if one.where.endswith("public.hidden")]
+        assert "grant the right to read it, or exclude it" in problem.what
+        with pytest.raises(ReadError, match=r"hidden.*`mirror check` lists what cannot be read"):
+            mirror.profile(job)
+    finally:
+        with psycopg.connect(postgresql_url, autocommit=True) as connection:
+            connection.execute(f"DROP OWNED BY {reader}")
+            connection.execute(f"DROP ROLE {reader}")

@@ -215,6 +215,9 @@ class PostgresqlConnector:
                 connection.execute("BEGIN READ ONLY")
                 connection.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s, %s)", _lock(nonce))
             yield
+            # a backend whose client just goes away may keep the lock for a moment longer
+            with sql.reduced(ReadError, f"cannot unlock in {self.shown_url}", psycopg.Error):
+                connection.execute("ROLLBACK")
         finally:
             connection.close()
 

@@ -182,8 +182,12 @@ class MysqlConnector:
         try:
             what = f"cannot lock in {self.shown_url}"
             with sql.reduced(ReadError, what, pymysql.Error, OSError), connection.cursor() as cursor:
-                cursor.execute("SELECT GET_LOCK(%s, 0)", (_lock(nonce, self._folded(cursor)),))
+                lock = _lock(nonce, self._folded(cursor))
+                cursor.execute("SELECT GET_LOCK(%s, 0)", (lock,))
             yield
+            # a session whose client just goes away may keep the lock for a moment longer
+            with sql.reduced(ReadError, what, pymysql.Error, OSError), connection.cursor() as cursor:
+                cursor.execute("SELECT RELEASE_LOCK(%s)", (lock,))
         finally:
             connection.close()
 

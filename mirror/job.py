@@ -43,6 +43,8 @@ class Step:
     done: int
     total: int
     unit: Literal["rows", "steps"]
+    seconds: float = 0.0
+    """Since the relation's first row was asked for; 0.0 for steps."""
 
 
 # --- The two sides ----------------------------------------------------------------------------------------------------
@@ -323,4 +325,4 @@ def steps(
 
 
 def _rows(tell: Callable[[Step], None]) -> Callable[[LoadProgress], None]:
-    return lambda found: tell(Step("load", found.relation, found.rows, found.total, "rows"))
+    return lambda found: tell(Step("load", found.relation, found.rows, found.total, "rows", found.seconds))

@@ -6,11 +6,11 @@ import io
 import json
 import logging
 import sys
-import time
 import traceback
 import zipfile
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
 from mirror_connectors.errors import ConfigError, MirrorError
@@ -139,14 +139,13 @@ def progress() -> Iterator[Callable[[Step], None]]:
         yield lines.tell
         lines.end()
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
     console = _console(error=True)
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         TextColumn("{task.fields[amount]}", markup=False),
-        TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as shown:
         bars = _Bars(shown)
@@ -160,13 +159,11 @@ class _Lines:
     def __init__(self, out: Callable[[str], object] | None = None) -> None:
         self._out = out or (lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201
         self._last: Step | None = None
-        self._since = time.monotonic()
 
     def tell(self, step: Step) -> None:
         last = self._last
         if last is None or (last.phase, last.what) != (step.phase, step.what):
             self.end()
-            self._since = time.monotonic()
             if step.unit == "steps" and (step.phase == "profile" or last is None or last.phase != step.phase):
                 self._out(plain(f"{step.phase}: {step.what}" if step.phase == "profile" else step.phase))
         self._last = step
@@ -175,8 +172,7 @@ class _Lines:
         """Say that the last relation's rows are in."""
         last = self._last
         if last is not None and last.unit == "rows":
-            seconds = time.monotonic() - self._since
-            self._out(plain(f"{last.phase}: {last.what}: {last.done:,} rows, {seconds:.1f} s"))
+            self._out(plain(f"{last.phase}: {last.what}: {last.done:,} rows, {last.seconds:.1f} s"))
         self._last = None
 
 
@@ -188,7 +184,6 @@ class _Bars:
         self.lines = _Lines(shown.console.print)
         self._of: tuple[str, str] | None = None
         self._task: Any = None
-        self._since = 0.0
 
     def tell(self, step: Step) -> None:
         of = (step.phase, step.what if step.unit == "rows" else "")
@@ -196,12 +191,14 @@ class _Bars:
             if self._task is not None:
                 self._shown.remove_task(self._task)
             self._task = self._shown.add_task("", total=step.total, amount="")
-            self._of, self._since = of, time.monotonic()
+            self._of = of
         if step.unit == "rows":
             self.lines.tell(step)
-            speed = step.done / max(time.monotonic() - self._since, 1e-3)
-            amount = f"{step.done:,} of {step.total:,} rows, {speed:,.0f} rows/s"
+            speed = step.done / max(step.seconds, 1e-3)
+            left = timedelta(seconds=round((step.total - step.done) / speed)) if speed else "-"
+            amount = f"{step.done:,} of {step.total:,} rows, {speed:,.0f} rows/s, {left} left"
         else:
+            self.lines.end()
             amount = f"{step.done} of {step.total}"
         self._shown.update(
             self._task,

@@ -419,6 +419,19 @@ def test_a_unique_time_has_no_anchor(tmp_path: Path) -> None:
     assert min(found.marginal.ticks.edges) * found.marginal.tick > datetime(2020, 1, 1).timestamp()
 
 
+@pytest.mark.parametrize(("few", "nulls", "orphans"), [(9, 0, 0), (10, 10 / 220, 10 / 220)])
+def test_that_few_keys_are_null_or_find_nobody_is_not_told(
+    tmp_path: Path, few: int, nulls: float, orphans: float
+) -> None:
+    held: Rows = {"p": [(n,) for n in range(100)], "c": [(n % 100,) for n in range(200)] + [(None,), (777,)] * few}
+    script = "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p INT REFERENCES p)"
+    profile = measured({"s": sqlite(tmp_path, script, held)})
+    found = key_of(profile, "c(p)")
+    assert (found.nulls, found.orphans) == pytest.approx((nulls, orphans))
+    assert of(profile, "c", "p").nulls == pytest.approx(nulls, abs=1e-6)
+    assert (profile.relations[1].owner is None) == (few == 10)
+
+
 def test_few_hubs_among_many_parents_are_known(tmp_path: Path) -> None:
     held: Rows = {
         "airport": [(n,) for n in range(1_000)],

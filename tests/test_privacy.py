@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import hypothesis.strategies as st
 import numpy as np
 import pyarrow as pa
@@ -31,61 +33,117 @@ def test_a_share_tells_of_k_rows_or_of_none(part: int, rest: int, k: int) -> Non
 # --------------------------------------------------------------------------------------------------------------- shares
 
 
+@dataclass(frozen=True)
+class Counted:
+    """Counts full of entries beside the threshold, shares of a coarser table, and groups, of which 0 is NULL's."""
+
+    counts: np.ndarray
+    base: np.ndarray
+    groups: np.ndarray
+    siblings: int
+
+    def shares(self, counts: np.ndarray | None = None) -> np.ndarray:
+        seen = self.counts if counts is None else counts
+        return released_shares(seen, self.base, self.groups, k=K, siblings=self.siblings)
+
+
 @st.composite
-def tables(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Counts full of entries beside the threshold, shares of a coarser table, and groups."""
-    cells, codes = draw(st.integers(1, 5)), draw(st.integers(1, 8))
-    count = st.sampled_from([0, 0, 1, 2, K - 1, K, K + 1, 50])
-    counts = np.array(draw(st.lists(count, min_size=cells * codes, max_size=cells * codes))).reshape(cells, codes)
-    weight = st.sampled_from([0.0, 0.1, 1.0, 3.0])
-    base = np.array(draw(st.lists(weight, min_size=cells * codes, max_size=cells * codes))).reshape(cells, codes)
-    base[:, 0] += 0.01
-    groups = np.array(draw(st.lists(st.integers(0, 2), min_size=codes, max_size=codes)))
-    return counts, base / base.sum(1, keepdims=True), groups
+def tables(draw: st.DrawFn) -> Counted:
+    siblings, codes = draw(st.integers(1, 4)), draw(st.integers(2, 7))
+    size = siblings * draw(st.integers(1, 2)) * codes
+    count = st.sampled_from([0, 0, 0, 1, 2, K - 1, K, K + 1, 50])
+    counts = np.array(draw(st.lists(count, min_size=size, max_size=size))).reshape(-1, codes)
+    base = np.random.default_rng(draw(st.integers(0, 9))).choice([0.1, 1.0, 3.0], counts.shape)
+    groups = [0, *draw(st.lists(st.integers(1, 2), min_size=codes - 1, max_size=codes - 1))]
+    return Counted(counts, base / base.sum(1, keepdims=True), np.array(groups), siblings)
 
 
 @given(tables())
 @settings(max_examples=300)
-def test_shares_are_shares(drawn: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-    counts, base, groups = drawn
-    shares = released_shares(counts, base, groups, k=K)
-    assert shares.shape == counts.shape
+def test_shares_are_shares(made: Counted) -> None:
+    shares = made.shares()
+    assert shares.shape == made.counts.shape
     assert np.allclose(shares.sum(1), 1)
     assert (shares >= 0).all()
     # what k rows show stands to what k other rows show as it does in the source
-    for row, seen in zip(shares, counts, strict=True):
+    for row, seen in zip(shares, made.counts, strict=True):
         common = seen >= K
-        if common.sum() > 1:
-            assert np.allclose(row[common] / row[common].sum(), seen[common] / seen[common].sum())
         assert (row[common] > 0).all()
+        if common.any():
+            assert np.allclose(row[common] / row[common].sum(), seen[common] / seen[common].sum())
 
 
-@given(tables())
+def left_over(made: Counted) -> np.ndarray:
+    """Which entries are neither released nor part of a pool that is, in cells that keep some value."""
+    counts, groups = made.counts, made.groups
+    low = np.asarray(counts < K)
+    pools = np.stack([np.where(low & (groups == group), counts, 0).sum(1) for group in range(3)], axis=1)
+    left = low & (pools < K)[:, groups]
+    together = np.where(left & (groups > 0), counts, 0).sum(1)
+    left &= (groups == 0) | (together < K)[:, None]
+    keeps = np.asarray(counts >= K) | (low & ~left)
+    keeps = keeps[:, groups > 0].any(1)
+    return np.asarray(left & keeps[:, None])
+
+
+@given(tables(), st.integers(0, 9))
 @settings(max_examples=300)
-@example((np.array([[K - 1, 0, 50]]), np.array([[0.3, 0.3, 0.4]]), np.array([0, 0, 1])))
-@example((np.array([[K - 1, 2, 0]]), np.array([[0.3, 0.3, 0.4]]), np.array([0, 0, 0])))
-def test_rare_entries_cannot_be_told_from_those_that_never_occur(
-    drawn: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> None:
-    """Deal the rows of all entries below k anew within their pool: the table is the same, so it says nothing of them.
+@example(Counted(np.array([[0, K - 1, 0, 50]]), np.array([[0.1, 0.2, 0.3, 0.4]]), np.array([0, 1, 1, 2]), 1), 0)
+@example(Counted(np.array([[0, K - 1, 2, 0]]), np.array([[0.1, 0.2, 0.3, 0.4]]), np.array([0, 1, 1, 1]), 1), 0)
+@example(Counted(np.array([[0, 4, 50], [0, 4, 50]]), np.full((2, 3), 1 / 3), np.array([0, 1, 2]), 2), 0)
+def test_where_few_rows_are_cannot_be_read(made: Counted, seed: int) -> None:
+    """Deal the rows of all entries below k anew: the table is the same, so it does not say in which of them they were.
 
-    What may differ by one row is a pool's sum; that is released only where it rests on k rows itself.
+    Within a pool that k rows share they may be anywhere. Outside of one they may be in any sibling cell, for what is told
+    is their sum over all siblings; and where not even that is told, they might as well not be there.
     """
-    counts, base, groups = drawn
-    shares = released_shares(counts, base, groups, k=K)
-    other = counts.copy()
+    rng = np.random.default_rng(seed)
+    counts, groups = made.counts.copy(), made.groups
+    left = left_over(made)
     for cell in range(len(counts)):
-        pools = {group: np.flatnonzero((groups == group) & (counts[cell] < K)) for group in range(3)}
-        sums = {group: int(counts[cell, low].sum()) for group, low in pools.items()}
-        together = sum(rows for group, rows in sums.items() if group > 0 and rows < K)
-        for group, low in pools.items():
-            if sums[group] >= K or (group > 0 and together >= K):
+        for group in range(3):
+            low = np.flatnonzero((groups == group) & (counts[cell] < K) & ~left[cell])
+            if len(low):
                 # as evenly as can be, from the last entry on
-                other[cell, low] = sums[group] // max(len(low), 1)
-                other[cell, low[::-1][: sums[group] % max(len(low), 1)]] += 1
-            else:
-                other[cell, low] = 0
-    assert np.allclose(released_shares(other, base, groups, k=K), shares)
+                rows = int(counts[cell, low].sum())
+                pooled = rows >= K or (
+                    group > 0 and np.where(made.counts[cell] < K, made.counts[cell], 0)[groups > 0].sum() >= K
+                )
+                counts[cell, low] = rows // len(low) if pooled else 0
+                counts[cell, low[::-1][: rows % len(low) if pooled else 0]] += 1
+    for _ in range(20):
+        code, block = rng.integers(counts.shape[1]), rng.integers(len(counts) // made.siblings)
+        inside = np.flatnonzero(left[:, code] & (np.arange(len(counts)) // made.siblings == block))
+        if len(inside) > 1:
+            giver, taker = rng.choice(inside, 2, replace=False)
+            same = left[taker] & ((groups > 0) == (groups[code] > 0))
+            if counts[giver, code] and counts[taker, same].sum() + 1 < K:
+                counts[giver, code] -= 1
+                counts[taker, code] += 1
+    lost = np.where(left, counts, 0)
+    counts[:, lost.sum(0) < K] -= lost[:, lost.sum(0) < K]
+    assert np.allclose(made.shares(counts), made.shares())
+
+
+def test_rare_codes_stay_as_rare_as_they_are() -> None:
+    """In each of 40 cells one row in twenty has the third code: 3 rows of 60, never enough to be told, 120 in all."""
+    counts = np.tile([0, 45, 12, 3], (40, 1))
+    groups = np.array([0, 1, 2, 3])
+    base = np.full((40, 4), [0.0, 0.75, 0.2, 0.05])
+    shares = released_shares(counts, base, groups, k=10, siblings=40)
+    assert np.allclose(shares, [0, 0.75, 0.2, 0.05])
+    # of NULL as well; but a cell that knows only NULL is given nothing
+    mixed = np.array([[300, 0, 0, 0], *[[4, 45, 12, 0]] * 20])
+    shares = released_shares(mixed, np.full((21, 4), [0.2, 0.6, 0.15, 0.05]), groups, k=10, siblings=21)
+    assert shares[0].tolist() == [1, 0, 0, 0]
+    assert np.allclose(shares[1:], [4 / 61, 45 / 61, 12 / 61, 0])
+
+
+def test_a_large_cell_is_given_little_of_what_it_never_showed() -> None:
+    counts = np.array([[0, 100_000, 0], *[[0, 30, 6]] * 5])
+    shares = released_shares(counts, np.full((6, 3), [0.0, 0.9, 0.1]), np.array([0, 1, 2]), k=10, siblings=6)
+    assert 0 < shares[0, 2] < 2e-4
+    assert np.allclose(shares[1:, 2], 0.12, atol=0.02)
 
 
 def test_rare_values_are_pooled_with_near_ones_then_with_all_but_never_with_the_first_group() -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _MOST_COPIED = 10_000
 """Rows beyond which a relation is no look-up table."""
+_FIRM = 5
+"""Times the threshold: cells of more rows are not given more of the rare codes that were summed over many cells."""
 
 
 def released_share(part: int, whole: int, *, k: int) -> float:
@@ -27,13 +29,16 @@ def released_share(part: int, whole: int, *, k: int) -> float:
     return part / whole if part >= k else 0.0
 
 
-def released_shares(counts: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int) -> np.ndarray:
+def released_shares(
+    counts: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int, siblings: int = 1
+) -> np.ndarray:
     """Turn counts into shares that rest on at least ``k`` rows each; shape (cells, codes), rows sum to 1.
 
     An entry of at least ``k`` rows is released as it is. Those below are pooled within ``groups`` (group of each code), and what then
-    remains below in one pool of all groups but the first, number 0: a pool of at least ``k`` rows is released and divided by ``base``, the
-    shares that were released for a coarser cell. Smaller pools vanish, so a combination that few rows show cannot be read from its
-    presence; a cell that keeps nothing says what ``base`` says.
+    remains below in one pool of all groups but the first, number 0, which holds NULL: a pool of at least ``k`` rows is released and
+    divided by ``base``, the shares that were released for a coarser cell. What still remains is summed code by code, over ``siblings``
+    neighbouring cells that share a coarser one, then over all: a sum of at least ``k`` rows goes back to the cells. Smaller sums vanish,
+    so a combination that few rows show cannot be read from its presence; a cell that keeps nothing says what ``base`` says.
     """
     kept = np.where(counts >= k, counts, 0).astype(float)
     left = counts < k
@@ -42,11 +47,37 @@ def released_shares(counts: np.ndarray, base: np.ndarray, groups: np.ndarray, *,
         weight = np.where(left & members, base, 0)
         total = weight.sum(1, keepdims=True)
         released = (pool >= k) & (total > 0)
-        kept += np.where(released, pool * np.divide(weight, total, out=np.zeros_like(weight), where=total > 0), 0)
+        kept += np.where(released, pool * _over(weight, total), 0)
         left &= ~(released & members)
+    kept += _given_back(counts, kept, np.where(left, base, 0), groups, k=k, siblings=siblings)
     mass = kept.sum(1, keepdims=True)
-    base = base / base.sum(1, keepdims=True)
-    return np.where(mass > 0, np.divide(kept, mass, out=np.zeros_like(kept), where=mass > 0), base)
+    return np.where(mass > 0, _over(kept, mass), base / base.sum(1, keepdims=True))
+
+
+def _given_back(
+    counts: np.ndarray, kept: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int, siblings: int
+) -> np.ndarray:
+    """Divide the rows of entries that were not released (``base`` is above 0 there only), so that rare codes stay as rare as they are.
+
+    Only cells that keep values take part: where all that is known is NULL, no value appears. A cell of many rows gets little, since
+    what it has not shown is rare there for certain.
+    """
+    firm = np.where(groups > 0, kept, 0).sum(1, keepdims=True)
+    weight = base * np.minimum(firm, _FIRM * k)
+    lost = np.where(weight > 0, counts, 0)
+    back = np.zeros_like(kept)
+    for block in (siblings, len(counts)):
+        shape = (-1, block, counts.shape[1])
+        total = lost.reshape(shape).sum(1, keepdims=True)
+        shares = _over(weight.reshape(shape), weight.reshape(shape).sum(1, keepdims=True))
+        back += np.where(total >= k, total * shares, 0).reshape(counts.shape)
+        lost = np.where(total >= k, 0, lost.reshape(shape)).reshape(counts.shape)
+    return back
+
+
+def _over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Divide, with 0 for nothing of nothing."""
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 def check_copy(schema: Schema, name: RelationName, rows: int, copied: Collection[RelationName]) -> None:

@@ -45,41 +45,45 @@ def fit(codes: np.ndarray, order: np.ndarray, candidates: Sequence[Candidate], *
     long as the gain is significant and cells keep enough rows.
     """
     rows = len(codes)
-    size = len(order) + 1
     if rows < 5 * k or len(np.unique(codes)) < 2:
         return None
     some = np.random.default_rng(0).choice(rows, min(rows, _MOST_SEARCHED), replace=False, shuffle=False)
-    grouped = [(candidate, _groups(candidate.codes, candidate.order, _MOST_GROUPS, k=k)) for candidate in candidates]
-    left = [(candidate, groups, groups[candidate.codes[some]]) for candidate, groups in grouped if groups.max()]
-    target = _groups(codes, order, _TARGET_GROUPS, k=k)[codes[some]]
+    target = _groups(_counts(codes, order), order, _TARGET_GROUPS, k=k)[codes[some]]
+    left = [(candidate, _counts(candidate.codes, candidate.order), candidate.codes[some]) for candidate in candidates]
     chosen: list[tuple[Explainer, np.ndarray]] = []
     cell, cells = np.zeros(len(target), dtype=np.int64), 1
-    while len(chosen) < _MOST_EXPLAINERS and rows >= _ROWS_PER_CELL * k * cells:
-        left = [entry for entry in left if cells * (entry[1].max() + 1) <= _MOST_CELLS]
-        gains = [_gain(target, cell, seen) for _, _, seen in left]
-        if not gains or max(gains) < _LEAST_GAIN:
+    while left and len(chosen) < _MOST_EXPLAINERS:
+        most = min(_MOST_GROUPS, _MOST_CELLS // cells, rows // (_ROWS_PER_CELL * k * cells))
+        groups = [_groups(counts, candidate.order, most, k=k) for candidate, counts, _ in left]
+        gains = [_gain(target, cell, group[seen]) for group, (_, _, seen) in zip(groups, left, strict=True)]
+        best = int(np.argmax(gains))
+        if gains[best] < _LEAST_GAIN:
             break
-        candidate, groups, seen = left.pop(int(np.argmax(gains)))
-        explainer = Explainer(candidate.column, candidate.foreign_key, tuple(groups.tolist()))
-        chosen.append((explainer, groups[candidate.codes]))
-        cell, cells = cell * explainer.size + seen, cells * explainer.size
+        candidate, _, seen = left.pop(best)
+        explainer = Explainer(candidate.column, candidate.foreign_key, tuple(groups[best].tolist()))
+        chosen.append((explainer, groups[best][candidate.codes]))
+        cell, cells = cell * explainer.size + groups[best][seen], cells * explainer.size
     if not chosen:
         return None
-    return Dependence(tuple(explainer for explainer, _ in chosen), _table(codes, size, order, chosen, k=k))
+    return Dependence(tuple(explainer for explainer, _ in chosen), _table(codes, order, chosen, k=k))
 
 
-def _table(
-    codes: np.ndarray, size: int, order: np.ndarray, chosen: Sequence[tuple[Explainer, np.ndarray]], *, k: int
-) -> Table:
+def _counts(codes: np.ndarray, order: np.ndarray) -> np.ndarray:
+    return np.bincount(codes, minlength=len(order) + 1)
+
+
+def _table(codes: np.ndarray, order: np.ndarray, chosen: Sequence[tuple[Explainer, np.ndarray]], *, k: int) -> Table:
     """Shares per cell; what a cell may not say itself it takes from the cell of one explainer fewer."""
+    counts = _counts(codes, order)
+    size = len(counts)
     # NULL is pooled with nothing: what is rare among the values must not become NULL
-    coarse = np.append(0, _groups(codes[codes > 0], order, 8, k=k)[1:] + 1)
-    base = released_shares(np.bincount(codes, minlength=size)[None, :], np.full((1, size), 1 / size), coarse, k=k)
+    coarse = np.append(0, _groups(np.append(0, counts[1:]), order, 8, k=k)[1:] + 1)
+    base = released_shares(counts[None, :], np.full((1, size), 1 / size), coarse, k=k)
     cell, cells = np.zeros(len(codes), dtype=np.int64), 1
     for explainer, groups in chosen:
         cell, cells = cell * explainer.size + groups, cells * explainer.size
         counts = np.bincount(cell * size + codes, minlength=cells * size).reshape(cells, size)
-        base = released_shares(counts, np.repeat(base, explainer.size, axis=0), coarse, k=k)
+        base = released_shares(counts, np.repeat(base, explainer.size, axis=0), coarse, k=k, siblings=explainer.size)
     return Table(base)
 
 
@@ -137,11 +141,10 @@ def _entropy(counts: np.ndarray) -> float:
     return float(-(positive * np.log(positive)).sum())
 
 
-def _groups(codes: np.ndarray, order: np.ndarray, most: int, *, k: int) -> np.ndarray:
-    """Group of each code, shape (codes + 1,): NULL alone if ``k`` rows have it, then runs of neighbouring codes of about equal mass."""
-    counts = np.bincount(codes, minlength=len(order) + 1).astype(float)
+def _groups(counts: np.ndarray, order: np.ndarray, most: int, *, k: int) -> np.ndarray:
+    """Group of each code, shape (codes + 1,): NULL alone if ``k`` rows have it, then ``most`` runs of neighbouring codes of about equal mass."""
     groups = np.zeros(len(order) + 1, dtype=np.int64)
-    if not len(order):
+    if not len(order) or most < 1:
         return groups
     first = 1 if counts[0] >= k else 0
     if len(order) <= most:

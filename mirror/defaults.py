@@ -98,7 +98,7 @@ def default_generator(
         case Opaque():
             return Default(Scrambled(marginal.lengths, marginal.alphabet), "length and character class", profile)
         case Empty():
-            return _unknown(column, profile, marginal, where, findings, domain)
+            return _unknown(column, profile, marginal, domain)
 
 
 def _inside(marginal: Marginal, values: tuple[str, ...]) -> bool:
@@ -145,13 +145,9 @@ def _grammar(column: Column) -> Generator | None:
     return None
 
 
-def _unknown(
-    column: Column, profile: ColumnProfile, marginal: Empty, where: str, findings: list[Finding], domain: Domain | None
-) -> Default:
+def _unknown(column: Column, profile: ColumnProfile, marginal: Empty, domain: Domain | None) -> Default:
     if column.nullable and not marginal.withheld:
         return Default(Null(), "NULL in every row of the source", profile)
-    if marginal.withheld:
-        findings.append(Finding(where, "too few rows to learn from; values are public defaults"))
     public = _public(column, domain or Domain())
     if public is None:
         return Default(Scrambled(None, "text"), "public default", profile)

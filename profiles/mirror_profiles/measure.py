@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mirror_connectors.base import Connector, Sample
-from mirror_connectors.schema import Finding, ForeignKey, Relation, RelationName, Schema
+from mirror_connectors.schema import Column, Finding, ForeignKey, Relation, RelationName, Schema
 from mirror_profiles import columns, dependence
 from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.columns import text as text_columns
@@ -230,7 +230,7 @@ def _learn(read: _Read, context: _Context, findings: list[Finding]) -> RelationP
     profiles: dict[str, ColumnProfile] = {}
     names = [c.name for c in relation.columns if c.generated is None]
     for name in sorted(names, key=lambda n: (n not in keyed, names.index(n))):
-        values = _finite(read.column(name), f"{relation.name}.{name}", findings)
+        values = _sane(read.column(name), relation.column(name), f"{relation.name}.{name}", findings)
         nulls = released_share(values.null_count, len(values), k=k)
         if name in forests and len(values):
             nulls = values.null_count / len(values)
@@ -246,7 +246,7 @@ def _learn(read: _Read, context: _Context, findings: list[Finding]) -> RelationP
             marginal = gaps or _marginal(read, name, values, k)
         if isinstance(marginal, Empty) and marginal.withheld:
             where = f"{relation.name}.{name}"
-            findings.append(Finding(where, f"fewer than {k} rows have a value; nothing of it was learned"))
+            findings.append(Finding(where, f"fewer than {k} rows have a value; nothing of it was learned, the mirror takes public defaults"))
         read.marginals[name] = marginal
         read.codes[name] = _codes(read, marginal, values, anchor, parents, context)
         able = [candidate for candidate in candidates if context.known(relation.name, candidate, profiles)]
@@ -264,8 +264,17 @@ def _rounded(share: float) -> float:
     return round(share, 6)
 
 
-def _finite(values: pa.Array, where: str, findings: list[Finding]) -> pa.Array:
-    """Take infinities and NaN for NULL, and say so."""
+def _sane(values: pa.Array, column: Column, where: str, findings: list[Finding]) -> pa.Array:
+    """Take infinities, NaN, and what an enumeration does not list for NULL, and say so."""
+    if column.enum is not None and columns.is_text(values.type):
+        # MariaDB without its strict mode keeps '' for a label that does not exist
+        listed = pc.is_in(values, value_set=pa.array(column.enum, values.type))
+        if pc.all(pc.or_(listed, pc.is_null(values))).as_py() is False:
+            findings.append(
+                Finding(where, "values were found that its enumeration does not list; they are not learned")
+            )
+            return pc.if_else(listed, values, None)
+        return values
     if not pa.types.is_floating(values.type):
         return values
     finite = pc.is_finite(values)

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
@@ -278,7 +279,7 @@ def _resolve(config: Config, name: str, needs: Sequence[Side]) -> Config:
 
         expanded = _VARIABLE.sub(value, url)
         if (found := _EMBEDDED.fullmatch(expanded)) and not found["path"].startswith((":memory:", "~")):
-            return f"{found[1]}:///{config.folder / found['path']}"
+            return f"{found[1]}:///{quote(config.folder.as_posix())}/{found['path']}"
         return expanded
 
     return config.model_copy(

@@ -212,12 +212,11 @@ def _name(url: URL, taken: Sequence[str]) -> str:
 
 
 def _spell(url: URL, folder: Path) -> str:
-    text = url.render_as_string(hide_password=False)
     if url.drivername not in {"sqlite", "duckdb"} or not url.database:
-        return text
+        return url.render_as_string(hide_password=False)
     path = Path(url.database).expanduser().resolve()
     place = path.relative_to(folder) if path.is_relative_to(folder) else path
-    return text.replace(f"///{url.database}", f"///{place.as_posix()}", 1)
+    return url.set(database=place.as_posix()).render_as_string(hide_password=False)
 
 
 # --- The file ---------------------------------------------------------------------------------------------------------

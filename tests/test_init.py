@@ -156,3 +156,20 @@ def test_what_the_user_may_not_read_is_left_out_and_the_rest_is_mirrored(
         with psycopg.connect(postgresql_url, autocommit=True) as connection:
             connection.execute(f"DROP OWNED BY {reader}")
             connection.execute(f"DROP ROLE {reader}")
+
+
+def test_a_folder_may_be_named_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MIRROR_CATALOG_URL", raising=False)
+    folder = tmp_path / "50%25 of it? é #1"
+    folder.mkdir()
+    make_shop(folder / "a shop?.db")
+    monkeypatch.chdir(folder)
+    job = mirror.init(["sqlite:///a shop%3F.db"], folder=folder)
+    assert mirror.run(job).rows == 160
+    assert {path.name for path in folder.iterdir()} == {
+        "a shop?.db",
+        "mirror-a_shop.sqlite",
+        "mirror.toml",
+        "world.mirror",
+        ".mirror",
+    }

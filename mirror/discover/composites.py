@@ -141,6 +141,8 @@ def _candidate(
     rows = there(mine)
     if not rows.any():
         return None
+    if child is parent and _repeats(mine, theirs, kinds):
+        return None
     if parent.whole:
         # Pairs of columns whose values hardly meet need no look at the tuples.
         if not all(_meet(left, right, kind) for left, right, kind in zip(mine, theirs, kinds, strict=True)):
@@ -166,6 +168,12 @@ def _candidate(
         child.relation.name, pairing.columns, key.relation.name, key.columns, origin=Origin.INFERRED
     )
     return ForeignKeyCandidate(foreign_key, weighing.confidence, tuple(weighing.evidence), orphans=1 - share)
+
+
+def _repeats(mine: Sequence[Values], theirs: Sequence[Values], kinds: Sequence[Kind]) -> bool:
+    """Say whether columns mostly repeat their own row's key: another name for the row, and no reference to one."""
+    rows = there([*mine, *theirs])
+    return bool(rows.any() and np.mean(marks_of(mine, kinds, rows) == marks_of(theirs, kinds, rows)) > 0.5)
 
 
 def _meet(child: Values, parent: Values, kind: Kind) -> bool:

@@ -307,7 +307,7 @@ def _is_part(child: Relation, parent: Relation) -> bool:
 
 def weigh_values(child: Child, key: Found, held: Held) -> tuple[float, str]:
     """Weigh that the parent has the values at all, and say so if it is telling."""
-    weight, how = _weigh_numbers(held, key) if held.kind is Kind.NUMBER else _weigh_texts(held, child)
+    weight, how = _weigh_numbers(held, key) if held.kind is Kind.NUMBER else _weigh_texts(held, child, key)
     if weight <= 0:
         return weight, ""
     # The more values are not found, the less it says that the others are.
@@ -358,10 +358,14 @@ def _unevenness(child: np.ndarray, parent: np.ndarray) -> float:
     return float(np.abs(ranks - steps).max())
 
 
-def _weigh_texts(held: Held, child: Child) -> tuple[float, str]:
-    # Codes of one or two letters, and few of them, agree by accident; many long ones never do.
+def _weigh_texts(held: Held, child: Child, key: Found) -> tuple[float, str]:
+    # Codes use about twenty letters at each place. So often would any text of this length be found by chance: codes of
+    # one or two letters always, long ones never.
     length = child.values.length if held.kind is Kind.TEXT else 16.0
-    strength = 4.5 * min(held.distinct, 10) / 10 * min(length, 8.0) / 8
+    known = len(key.domain.marks[held.kind]) << key.domain.level
+    chance = min(known / 20.0 ** min(length, 16.0), 1.0)
+    # A few texts that many columns share, such as `unknown`, are no accident and no reference either.
+    strength = clip(0.5 * held.distinct * math.log(1 / chance), 0.0, 4.5) * min(held.distinct, 8) / 8
     return strength, "its values are too many and too long to be found by accident"
 
 

@@ -64,7 +64,7 @@ _IRREGULAR = {
     "news": "news",
 }
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-zß-öø-ÿ]+|[A-Z]+|[^\W\d_A-Za-z]+|\d+")
-_GLUED_KEY = re.compile(r"(\w{4,}?)(guid|uuid|id|code|key)")
+_GLUED_KEY = re.compile(r"(\w{4,}?)(guid|uuid|id|code|key|num)")
 _GLUED_ID = re.compile(r"(?<=[a-z])ID(?=[a-z])")
 
 

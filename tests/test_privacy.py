@@ -81,8 +81,7 @@ def left_over(made: Counted) -> np.ndarray:
     left = low & (pools < K)[:, groups]
     together = np.where(left & (groups > 0), counts, 0).sum(1)
     left &= (groups == 0) | (together < K)[:, None]
-    keeps = np.asarray(counts >= K) | (low & ~left)
-    keeps = keeps[:, groups > 0].any(1)
+    keeps = np.asarray((counts >= K) | (low & ~left))[:, groups > 0].any(1)
     return np.asarray(left & keeps[:, None])
 
 

@@ -68,6 +68,8 @@ class Choice:
     """A foreign key: ``unique`` is meant among the rows that find the same parent by it."""
     stride: int = 1
     """How many rows in a row take the same value; columns with different strides are distinct together, as digits of a number are."""
+    counts: str | None = None
+    """A column that may be NULL: rows where it is not are counted first, so that few values are enough for them."""
     kind: Literal["choice"] = "choice"
 
 

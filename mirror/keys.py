@@ -277,26 +277,41 @@ class _Decider:
                 yield self._per_parent(wanted, base, most, distinct=sets, generators=((name, generator),))
         yield from self._digits(wanted, base, plain)
 
+    def _spread(self, name: str, room: int, **decided: object) -> _Option:
+        """Return an option that has ``room`` values for the rows where a column is not NULL."""
+        rows = self.given.rows
+        enough = room >= rows * (1 - self.profile.column(name).nulls)
+        scarce = (name, room) if room < rows else None
+        return _Option(room=MANY, enough=enough, scarce=scarce, **decided)  # type: ignore[arg-type]
+
     def _digits(self, wanted: frozenset[str], base: Reference | None, plain: Sequence[str]) -> Iterator[_Option]:
         """Yield the way in which columns with few values each are distinct together."""
-        generators: list[tuple[str, Generator]] = []
-        stride = 1
+        few: dict[str, tuple[str, ...]] = {}
         for name in plain:
             values = _only_values(self.relation.column(name), self.given.domains.get(name, Domain()))
-            if values is None or name in self.choices.generators or self.relation.column(name).nullable:
-                continue
-            within = None if base is None else base.foreign_key
-            generators.append((name, Choice(values, unique=True, within=within, stride=stride)))
-            stride *= len(values)
-        if len(generators) < 2:
+            if values is not None and name not in self.choices.generators:
+                few[name] = values
+        loose = next((name for name in few if self.relation.column(name).nullable), None)
+        if base is not None:
+            few = {name: values for name, values in few.items() if not self.relation.column(name).nullable}
+        if len(few) < 2:
             return
-        names = frozenset(name for name, _ in generators)
+        generators: list[tuple[str, Generator]] = []
+        stride = 1
+        within = None if base is None else base.foreign_key
+        for name, values in few.items():
+            counts = loose if base is None else None
+            generators.append((name, Choice(values, unique=True, within=within, stride=stride, counts=counts)))
+            stride *= len(values)
+        names = frozenset(few)
         if base is not None:
             sets = tuple(told | names for told in base.names)
             yield self._per_parent(wanted, base, stride, distinct=sets, generators=tuple(generators))
-            return
-        enough = stride >= self.given.rows
-        yield _Option((names,), stride, enough=enough, generators=tuple(generators), limit=(stride, None, True))
+        elif loose is not None:
+            yield self._spread(loose, stride, distinct=(names,), generators=tuple(generators))
+        else:
+            enough = stride >= self.given.rows
+            yield _Option((names,), stride, enough=enough, generators=tuple(generators), limit=(stride, None, True))
 
     def _beside(self, wanted: frozenset[str], base: Reference, told: Sequence[Reference]) -> Iterator[_Option]:
         """Yield references that can differ among the rows of one parent; those with many parents first."""
@@ -348,13 +363,13 @@ class _Decider:
             if generator is not None:
                 able.append((min(room, MANY), _kind_rank(generator), name, generator))
         for room, _, name, generator in sorted(able, key=lambda entry: (-entry[0], entry[1], entry[2])):
-            enough = room >= self.given.rows
-            limit = (room, None, True) if room < MANY else None
-            scarce = None
-            if self.relation.column(name).nullable and not enough:
-                limit, scarce = None, (name, room)
             sets = (frozenset((name,)),)
-            yield _Option(sets, room, enough=enough, generators=((name, generator),), limit=limit, scarce=scarce)
+            if self.relation.column(name).nullable:
+                yield self._spread(name, room, distinct=sets, generators=((name, generator),))
+                continue
+            limit = (room, None, True) if room < MANY else None
+            enough = room >= self.given.rows
+            yield _Option(sets, room, enough=enough, generators=((name, generator),), limit=limit)
 
     # ------------------------------------------------------------------------------------------------ plain columns
 

@@ -164,7 +164,7 @@ def plan(profile: Profile, config: Config) -> Plan:
     """
     _check_rules(profile, config)
     order = precedence(profile.schema)
-    findings = list(_left_out(profile.schema))
+    findings = [*profile.findings, *_left_out(profile.schema)]
     if config.privacy.unit:
         findings.append(
             Finding("privacy.unit", "thresholds count rows, not units with everything that hangs from them")
@@ -235,8 +235,17 @@ class _Planner:
     asked: Mapping[RelationName, tuple[frozenset[str], ...]]
 
     def relation(self, profile: RelationProfile) -> RelationPlan:
+        """Plan one relation. An owner whose keys depend on the very rows it would own is found like any other parent."""
+        from mirror.synthesize.structure import CircleError
+
+        try:
+            return self._relation(profile, profile.owner)
+        except CircleError:
+            return self._relation(profile, None)
+
+    def _relation(self, profile: RelationProfile, owner: str | None) -> RelationPlan:
         relation = self.profile.schema.relation(profile.name)
-        keys = self._keys(relation, profile)
+        keys = self._keys(relation, profile, owner)
         if profile.copy is not None:
             return self._copied(relation, profile, profile.copy, keys)
         allowed = self._domains(relation)
@@ -293,7 +302,7 @@ class _Planner:
 
     # -------------------------------------------------------------------------------------------------- foreign keys
 
-    def _keys(self, relation: Relation, profile: RelationProfile) -> tuple[KeyPlan, ...]:
+    def _keys(self, relation: Relation, profile: RelationProfile, owner: str | None) -> tuple[KeyPlan, ...]:
         """Plan the foreign keys: the owner's first, then those without NULLs, each after those that give it columns.
 
         Of several, the one is next of which most columns are given already: then all that a key shares with those before it is in one of
@@ -307,7 +316,7 @@ class _Planner:
             fan_out = self._fan_out(key)
             known = sum(column in given for column in key.columns)
             loose = bool(fan_out.nulls or fan_out.orphans)
-            return str(key) != profile.owner, key.child == key.parent, loose, -known, -len(key.columns), str(key)
+            return str(key) != owner, key.child == key.parent, loose, -known, -len(key.columns), str(key)
 
         while rest:
             key = min(rest, key=place)
@@ -317,7 +326,8 @@ class _Planner:
             shared = tuple(column for column in key.columns if column in given or column in own)
             fills = tuple(column for column in key.columns if column not in shared)
             given.update(fills)
-            plans.append(self._key(relation, profile, key, fills, shared))
+            planned = self._key(relation, profile, key, fills, shared)
+            plans.append(replace(planned, finds=Finds.OWNER) if str(key) == owner else planned)
         return tuple(plans)
 
     def _key(
@@ -331,9 +341,7 @@ class _Planner:
         always = not fan_out.orphans and (not fan_out.nulls or optional is None)
         binding = always and not late and key.parent != key.child
         finds = Finds.WITHIN if shared else Finds.DEALT
-        if str(key) == profile.owner:
-            finds = Finds.OWNER
-        elif not fills:
+        if not fills:
             finds = Finds.GIVEN
         elif key.child == key.parent:
             finds = Finds.SIBLING if shared else Finds.TREE
@@ -353,7 +361,11 @@ class _Planner:
         else:
             sets = list(parent.distinct)
         pairs = {theirs: ours for ours, theirs in _pairs(foreign_key)}
-        names = tuple(frozenset(pairs[name] for name in one) for one in sets if one <= set(pairs))
+        sets = [one for one in sets if one <= set(pairs)]
+        if foreign_key.parent == foreign_key.child:
+            # that rows agree with their parents on a key proves nothing of that key
+            sets = [one for one in sets if any(pairs[name] != name for name in one)]
+        names = tuple(frozenset(pairs[name] for name in one) for one in sets)
         most = 1
         if fan_out.ranks:
             most = int(max(fan_out.ranks))
@@ -514,11 +526,23 @@ class _Planner:
         referring = [key for key in self.profile.schema.foreign_keys if key.parent == name]
         referring = [key for key in referring if profile.name in key.parent_columns and self.profile.fan_out(str(key))]
         fan_outs = [self._fan_out(key) for key in referring]
-        some = max(_share_of_parents(found) for found in fan_outs)
+        some = max(self._share_of_parents(key) for key in referring)
         one = (
             1 / max(self._wanted(self.profile.relation(name)), 1) if any(found.children for found in fan_outs) else 0.0
         )
         return replace(profile, dependence=None, nulls=min(profile.nulls, 1 - max(some, one)))
+
+    def _share_of_parents(self, key: ForeignKey) -> float:
+        """Return the share of parents that have a child, as far as it is known."""
+        found, marginal = self._fan_out(key), self._fan_out(key).marginal
+        child = self.profile.schema.relation(key.child)
+        if any(set(one.columns) <= set(key.columns) for one in child.keys if one.predicate is None):
+            return min(found.children * (1 - found.nulls - found.orphans) / max(found.parents, 1), 1.0)
+        if found.ranks:
+            return sum(rank > 0 for rank in found.ranks) / len(found.ranks)
+        if marginal is None:
+            return 0.0
+        return 1.0 - (marginal.weights[marginal.atoms.index(0.0)] if 0.0 in marginal.atoms else 0.0)
 
     def _referred(self, relation: Relation, column: str) -> bool:
         return relation.column(column).nullable and any(
@@ -580,16 +604,6 @@ def _constant(column: Column, where: str, rule: Rule, *, unique: bool) -> Consta
 def _spared(key: KeyPlan) -> bool:
     """Say whether rows could do without a parent, though in the source none does."""
     return key.optional is not None and not key.firm and key.finds is not Finds.OWNER
-
-
-def _share_of_parents(fan_out: FanOut) -> float:
-    """Return the share of parents that have a child, as far as it is known."""
-    if fan_out.ranks:
-        return sum(rank > 0 for rank in fan_out.ranks) / len(fan_out.ranks)
-    marginal = fan_out.marginal
-    if marginal is None:
-        return 0.0
-    return 1.0 - (marginal.weights[marginal.atoms.index(0.0)] if 0.0 in marginal.atoms else 0.0)
 
 
 def _pairs(key: ForeignKey) -> list[tuple[str, str]]:

@@ -44,6 +44,7 @@ class Synthesis:
         self.plan = plan
         self._workers = workers
         self.structure = Structure(plan, self._room)
+        self._referring = {str(key.foreign_key): (one.name, key) for one in plan.relations for key in one.keys}
         self._deals: dict[tuple[RelationName, str], Deal] = {}
         self._kept: OrderedDict[tuple[RelationName, int], Rows] = OrderedDict()
         self._kept_rows = 0
@@ -151,12 +152,12 @@ class Synthesis:
         relation = self.plan.relation(name)
         return room.of_parents(self, relation, relation.key(str(relation.owner)))
 
-    def owned_by(self, foreign_key: str) -> tuple[RelationName, FanOut]:
-        """Return the relation owned along a foreign key, and the fan-out."""
-        for relation in self.plan.relations:
-            if relation.owner == foreign_key:
-                return relation.name, relation.key(foreign_key).fan_out
-        raise KeyError(foreign_key)
+    def children(self, foreign_key: str, rows: Rows) -> tuple[np.ndarray, FanOut]:
+        """Return how many rows find each row of a parent by a foreign key, int64, and the fan-out."""
+        name, key = self._referring[foreign_key]
+        if key.finds is Finds.OWNER:
+            return self.structure.children(name, rows.span), key.fan_out
+        return self.deal(name, foreign_key).counts[rows.span.start : rows.span.end], key.fan_out
 
     def parent_codes(self, rows: Rows, foreign_key: str, column: str) -> np.ndarray:
         """Return the codes that a column of the parent has for each child row, 0 where there is no parent."""

@@ -259,8 +259,7 @@ class Rows:
         if explainer.foreign_key is None:
             return (self._drawn_codes if before else self.codes)(str(explainer.column))
         if explainer.column is None:
-            child, fan_out = self._world.owned_by(explainer.foreign_key)
-            counts = self._world.structure.children(child, self.span)
+            counts, fan_out = self._world.children(str(explainer.foreign_key), self)
             if fan_out.marginal is None:
                 return np.zeros(len(self), dtype=np.int16)
             return numeric.encode(fan_out.marginal, counts.astype(float))
@@ -292,16 +291,16 @@ class Rows:
                 return self._with_nulls(plan, self._scrambled(plan, generator, type_))
             case Sibling():
                 numbers = self._places(generator.foreign_key) + generator.start
-                return numeric.to_arrow(numbers.astype(float), np.ones(len(self), dtype=bool), type_)
+                made = numeric.to_arrow(numbers.astype(float), np.ones(len(self), dtype=bool), type_)
+                return self._with_nulls(plan, made)
             case Choice() if generator.within is not None:
                 return self._with_nulls(plan, self._chosen_apart(plan, generator, generator.within).cast(type_))
             case Numbering() | Mask() | Choice():
                 numbers = self.numbers
                 if isinstance(generator, Mask) and generator.within is not None:
                     numbers = self._places(generator.within)
-                elif self.plan.relation.column(plan.column).nullable and plan.profile.dependence is None:
-                    # those that are not NULL come first, so that few values are enough for them
-                    numbers = self.plan.rows - 1 - self._order(plan)
+                else:
+                    numbers = self._counted(plan, generator)
                 made = places.at(generator, numbers, type_, (self._world.plan.seed, self.plan.name, plan.column))
                 return self._with_nulls(plan, made)
             case Constant():
@@ -310,6 +309,14 @@ class Rows:
                 )
             case _:
                 assert_never(generator)
+
+    def _counted(self, plan: ColumnPlan, generator: Numbering | Mask | Choice) -> np.ndarray:
+        """Return the numbers that values are made of; rows that are not NULL come first, if nothing explains which those are."""
+        counts = generator.counts if isinstance(generator, Choice) else None
+        column = self._columns[counts or plan.column]
+        if self.plan.relation.column(column.column).nullable and column.profile.dependence is None:
+            return self.plan.rows - 1 - self._order(column)
+        return self.numbers
 
     def _places(self, foreign_key: str) -> np.ndarray:
         """Return each row's place (from 0) among the rows that find the same parent by a foreign key, int64."""
@@ -389,15 +396,15 @@ class Rows:
             ends = np.concatenate([[0.0], np.cumsum(columns.weights(marginal))])
             jitter, shuffle = self.uniforms(f"{plan.column} jitter"), self.uniforms(f"{plan.column} shuffle")
             codes = distinct_places(self.owners, ends, jitter, shuffle) + 1
-            return columns.decode(marginal, codes.astype(np.int16), np.zeros(len(self)), type_)
+            return self._with_nulls(plan, columns.decode(marginal, codes.astype(np.int16), np.zeros(len(self)), type_))
         drawn = self._drawn(plan, type_)
-        there = np.ones(len(self), dtype=bool)
+        there = pc.is_valid(drawn).to_numpy(zero_copy_only=False)
         if isinstance(marginal, Temporal):
             tick = Tick.DAY if pa.types.is_date32(type_) else marginal.tick
             ticks = temporal.microseconds(drawn)[0] // tick
-            return temporal.to_arrow(rising(self.owners, ticks) * tick, there, type_)
+            return temporal.to_arrow(rising(self.owners, _filled(ticks, there)) * tick, there, type_)
         grid = 10.0 ** (marginal.decimals or 0) if isinstance(marginal, Numeric) else 1.0
-        steps = np.rint(numeric.to_numpy(drawn)[0] * grid).astype(np.int64)
+        steps = _filled(np.rint(numeric.to_numpy(drawn)[0] * grid), there).astype(np.int64)
         highest = None if generator.highest is None else int(generator.highest * grid)
         return numeric.to_arrow(rising(self.owners, steps, highest=highest) / grid, there, type_)
 
@@ -470,3 +477,8 @@ class Rows:
 
 def _text_generator(generator: Generator) -> Generator | None:
     return generator.otherwise if isinstance(generator, FromParent) else generator
+
+
+def _filled(values: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Return the values with the least of them where there is none."""
+    return values if there.all() else np.where(there, values, values[there].min() if there.any() else 0)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _ROWS_PER_BLOCK = 65_536
 
 
+class CircleError(PlanError):
+    """How many rows an owner has depends on those very rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A run of a relation's rows, from ``start`` up to but not with ``end``."""
@@ -94,7 +98,7 @@ class Structure:
             if name not in self._ends:
                 if name in self._laying:
                     message = f"{name}: how many rows its owners have depends on its own keys; leave one of them out with exclude"
-                    raise PlanError(message)
+                    raise CircleError(message)
                 self._laying.append(name)
                 try:
                     self._ends[name] = self._lay(name)

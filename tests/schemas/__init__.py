@@ -1,0 +1,1 @@
+"""Random schemas with random rows that keep every promise of them."""

@@ -83,7 +83,7 @@ def _tie_inside(key: ForeignKey, child: Placed, parent: Placed) -> Tie:
     above = parent.rows("a")
     theirs = tuple(above.c[name] for name in parent.twins(key.parent_columns))
     owners = select(*(c.label(f"k{i}") for i, c in enumerate(theirs))).where(complete(theirs))
-    declared = {frozenset(k.columns) for k in parent.relation.keys if k.predicate is None}
+    declared = {frozenset(k.columns) for k in parent.relation.as_declared.keys if k.predicate is None}
     distinct = owners if frozenset(key.parent_columns) in declared else owners.distinct()
     found = distinct.subquery("p")
     equal = and_(*(held.c[f"k{i}"] == found.c[f"k{i}"] for i in range(len(columns))))

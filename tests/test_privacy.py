@@ -78,10 +78,10 @@ def left_over(made: Counted) -> np.ndarray:
     counts, groups = made.counts, made.groups
     low = np.asarray(counts < K)
     pools = np.stack([np.where(low & (groups == group), counts, 0).sum(1) for group in range(3)], axis=1)
-    left = low & (pools < K)[:, groups]
+    left = low & np.less(pools, K)[:, groups]
     together = np.where(left & (groups > 0), counts, 0).sum(1)
-    left &= (groups == 0) | (together < K)[:, None]
-    keeps = np.asarray((counts >= K) | (low & ~left))[:, groups > 0].any(1)
+    left &= (groups == 0) | np.less(together, K)[:, None]
+    keeps = np.logical_or(counts >= K, low & ~left)[:, groups > 0].any(1)
     return np.asarray(left & keeps[:, None])
 
 

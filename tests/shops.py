@@ -32,7 +32,13 @@ def make_shop(file: Path, *, customers: int = 40) -> str:
         connection.executemany(
             "INSERT INTO customer VALUES (?, ?, ?, ?, ?)",
             (
-                (917263545000 + i, f"Zyxquon {i}", f"{i}.zyx@quon.example", f"Quonville {i}", f"2024-01-{i % 28 + 1:02}")
+                (
+                    917263545000 + i,
+                    f"Zyxquon {i}",
+                    f"{i}.zyx@quon.example",
+                    f"Quonville {i}",
+                    f"2024-01-{i % 28 + 1:02}",
+                )
                 for i in range(customers)
             ),
         )

@@ -246,7 +246,12 @@ def _learn(read: _Read, context: _Context, findings: list[Finding]) -> RelationP
             marginal = gaps or _marginal(read, name, values, k)
         if isinstance(marginal, Empty) and marginal.withheld:
             where = f"{relation.name}.{name}"
-            findings.append(Finding(where, f"fewer than {k} rows have a value; nothing of it was learned, the mirror takes public defaults"))
+            findings.append(
+                Finding(
+                    where,
+                    f"fewer than {k} rows have a value; nothing of it was learned, the mirror takes public defaults",
+                )
+            )
         read.marginals[name] = marginal
         read.codes[name] = _codes(read, marginal, values, anchor, parents, context)
         able = [candidate for candidate in candidates if context.known(relation.name, candidate, profiles)]

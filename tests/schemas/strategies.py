@@ -224,7 +224,8 @@ def _references(
     for theirs in target:
         root = _root(parent, theirs)
         alike = [name for name, known in roots.items() if known == root and name not in columns]
-        if alike and draw(st.integers(0, 3)):
+        often: int = draw(st.integers(0, 3)) if alike else 0
+        if often > 0:
             columns.append(draw(st.sampled_from(alike)))
             continue
         name = names.fresh()

@@ -128,7 +128,7 @@ def _candidate(child: Child, key: Found, type_: str, rank: int, *, of: int, name
         return None
     weighing = Weighing(-3.0)
     if named:
-        weighing.add(5.0, f"{type_} spells the parent's name in these rows")
+        weighing.add(6.0, f"{type_} spells the parent's name in these rows")
     elif held.distinct < 5:
         weighing.add(-2.0)  # without a name to go by only values that are not found by accident say anything
     weighing.add(*weigh_values(child, key, held))

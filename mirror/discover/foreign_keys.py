@@ -263,7 +263,10 @@ def _weigh(child: Child, key: Found, held: Held, named: Agreement) -> Weighing:
     # Among pairs of columns whose values are included, about one in twenty is a foreign key.
     weighing = Weighing(-3.0)
     _weigh_names(weighing, child, key, named)
-    weighing.add(*weigh_values(child, key, held))
+    weight, how = weigh_values(child, key, held)
+    if named.share < 0.7 and is_measure(child.column.name):
+        weight, how = min(weight, 0.0), ""  # years and percentages are alike wherever they stand
+    weighing.add(weight, how)
     _weigh_share(weighing, held, named)
     # A parent that everything has a child of is what the child is about.
     if held.coverage >= 0.9:

@@ -139,6 +139,15 @@ def test_the_second_explainer_refines_the_first() -> None:
     assert_same_joint(joint(one, two, target), joint(one, two, drawn(found, second, one)))
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_of_two_that_explain_alike_the_coarser_is_taken(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    status = rng.integers(1, 4, 2_000)
+    detail = (status - 1) * 5 + rng.integers(1, 6, 2_000)
+    target = rng.binomial(5, status / 4)
+    assert names(fit(target, candidate("detail", detail), candidate("status", status))) == ["status"]
+
+
 @pytest.mark.parametrize("rows", [60, 300, 2_000, 20_000])
 def test_noise_explains_nothing(rows: int) -> None:
     """Shapes from even to very uneven, few rows for many combinations: less than one test in 200 cries wolf.

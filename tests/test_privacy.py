@@ -40,22 +40,21 @@ class Counted:
     counts: np.ndarray
     base: np.ndarray
     groups: np.ndarray
-    siblings: int
 
     def shares(self, counts: np.ndarray | None = None) -> np.ndarray:
         seen = self.counts if counts is None else counts
-        return released_shares(seen, self.base, self.groups, k=K, siblings=self.siblings)
+        return released_shares(seen, self.base, self.groups, k=K)
 
 
 @st.composite
 def tables(draw: st.DrawFn) -> Counted:
-    siblings, codes = draw(st.integers(1, 4)), draw(st.integers(2, 7))
-    size = siblings * draw(st.integers(1, 2)) * codes
+    codes = draw(st.integers(2, 7))
+    size = draw(st.integers(1, 6)) * codes
     count = st.sampled_from([0, 0, 0, 1, 2, K - 1, K, K + 1, 50])
     counts = np.array(draw(st.lists(count, min_size=size, max_size=size))).reshape(-1, codes)
     base = np.random.default_rng(draw(st.integers(0, 9))).choice([0.1, 1.0, 3.0], counts.shape)
     groups = [0, *draw(st.lists(st.integers(1, 2), min_size=codes - 1, max_size=codes - 1))]
-    return Counted(counts, base / base.sum(1, keepdims=True), np.array(groups), siblings)
+    return Counted(counts, base / base.sum(1, keepdims=True), np.array(groups))
 
 
 @given(tables())
@@ -87,14 +86,14 @@ def left_over(made: Counted) -> np.ndarray:
 
 @given(tables(), st.integers(0, 9))
 @settings(max_examples=300)
-@example(Counted(np.array([[0, K - 1, 0, 50]]), np.array([[0.1, 0.2, 0.3, 0.4]]), np.array([0, 1, 1, 2]), 1), 0)
-@example(Counted(np.array([[0, K - 1, 2, 0]]), np.array([[0.1, 0.2, 0.3, 0.4]]), np.array([0, 1, 1, 1]), 1), 0)
-@example(Counted(np.array([[0, 4, 50], [0, 4, 50]]), np.full((2, 3), 1 / 3), np.array([0, 1, 2]), 2), 0)
+@example(Counted(np.array([[0, K - 1, 0, 50]]), np.array([[0.1, 0.2, 0.3, 0.4]]), np.array([0, 1, 1, 2])), 0)
+@example(Counted(np.array([[0, K - 1, 2, 0]]), np.array([[0.1, 0.2, 0.3, 0.4]]), np.array([0, 1, 1, 1])), 0)
+@example(Counted(np.array([[0, 4, 50], [0, 4, 50]]), np.full((2, 3), 1 / 3), np.array([0, 1, 2])), 0)
 def test_where_few_rows_are_cannot_be_read(made: Counted, seed: int) -> None:
     """Deal the rows of all entries below k anew: the table is the same, so it does not say in which of them they were.
 
-    Within a pool that k rows share they may be anywhere. Outside of one they may be in any sibling cell, for what is told
-    is their sum over all siblings; and where not even that is told, they might as well not be there.
+    Within a pool that k rows share they may be anywhere. Outside of one they may be in any cell, for what is told is their
+    sum over all of them; and where not even that is told, they might as well not be there.
     """
     rng = np.random.default_rng(seed)
     counts, groups = made.counts.copy(), made.groups
@@ -111,8 +110,8 @@ def test_where_few_rows_are_cannot_be_read(made: Counted, seed: int) -> None:
                 counts[cell, low] = rows // len(low) if pooled else 0
                 counts[cell, low[::-1][: rows % len(low) if pooled else 0]] += 1
     for _ in range(20):
-        code, block = rng.integers(counts.shape[1]), rng.integers(len(counts) // made.siblings)
-        inside = np.flatnonzero(left[:, code] & (np.arange(len(counts)) // made.siblings == block))
+        code = rng.integers(counts.shape[1])
+        inside = np.flatnonzero(left[:, code])
         if len(inside) > 1:
             giver, taker = rng.choice(inside, 2, replace=False)
             same = left[taker] & ((groups > 0) == (groups[code] > 0))
@@ -129,18 +128,18 @@ def test_rare_codes_stay_as_rare_as_they_are() -> None:
     counts = np.tile([0, 45, 12, 3], (40, 1))
     groups = np.array([0, 1, 2, 3])
     base = np.full((40, 4), [0.0, 0.75, 0.2, 0.05])
-    shares = released_shares(counts, base, groups, k=10, siblings=40)
+    shares = released_shares(counts, base, groups, k=10)
     assert np.allclose(shares, [0, 0.75, 0.2, 0.05])
     # of NULL as well; but a cell that knows only NULL is given nothing
     mixed = np.array([[300, 0, 0, 0], *[[4, 45, 12, 0]] * 20])
-    shares = released_shares(mixed, np.full((21, 4), [0.2, 0.6, 0.15, 0.05]), groups, k=10, siblings=21)
+    shares = released_shares(mixed, np.full((21, 4), [0.2, 0.6, 0.15, 0.05]), groups, k=10)
     assert shares[0].tolist() == [1, 0, 0, 0]
     assert np.allclose(shares[1:], [4 / 61, 45 / 61, 12 / 61, 0])
 
 
 def test_a_large_cell_is_given_little_of_what_it_never_showed() -> None:
     counts = np.array([[0, 100_000, 0], *[[0, 30, 6]] * 5])
-    shares = released_shares(counts, np.full((6, 3), [0.0, 0.9, 0.1]), np.array([0, 1, 2]), k=10, siblings=6)
+    shares = released_shares(counts, np.full((6, 3), [0.0, 0.9, 0.1]), np.array([0, 1, 2]), k=10)
     assert 0 < shares[0, 2] < 2e-4
     assert np.allclose(shares[1:, 2], 0.12, atol=0.02)
 

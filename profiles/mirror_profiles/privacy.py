@@ -29,16 +29,14 @@ def released_share(part: int, whole: int, *, k: int) -> float:
     return part / whole if part >= k else 0.0
 
 
-def released_shares(
-    counts: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int, siblings: int = 1
-) -> np.ndarray:
+def released_shares(counts: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int) -> np.ndarray:
     """Turn counts into shares that rest on at least ``k`` rows each; shape (cells, codes), rows sum to 1.
 
     An entry of at least ``k`` rows is released as it is. Those below are pooled within ``groups`` (group of each code), and what then
     remains below in one pool of all groups but the first, number 0, which holds NULL: a pool of at least ``k`` rows is released and
-    divided by ``base``, the shares that were released for a coarser cell. What still remains is summed code by code, over ``siblings``
-    neighbouring cells that share a coarser one, then over all: a sum of at least ``k`` rows goes back to the cells. Smaller sums vanish,
-    so a combination that few rows show cannot be read from its presence; a cell that keeps nothing says what ``base`` says.
+    divided by ``base``, the shares that were released for a coarser cell. What still remains is summed code by code over all cells, and
+    a sum of at least ``k`` rows goes back to them. Smaller sums vanish, so a combination that few rows show cannot be read from its
+    presence; a cell that keeps nothing says what ``base`` says.
     """
     kept = np.where(counts >= k, counts, 0).astype(float)
     left = counts < k
@@ -49,14 +47,12 @@ def released_shares(
         released = (pool >= k) & (total > 0)
         kept += np.where(released, pool * _over(weight, total), 0)
         left &= ~(released & members)
-    kept += _given_back(counts, kept, np.where(left, base, 0), groups, k=k, siblings=siblings)
+    kept += _given_back(counts, kept, np.where(left, base, 0), groups, k=k)
     mass = kept.sum(1, keepdims=True)
     return np.where(mass > 0, _over(kept, mass), base / base.sum(1, keepdims=True))
 
 
-def _given_back(
-    counts: np.ndarray, kept: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int, siblings: int
-) -> np.ndarray:
+def _given_back(counts: np.ndarray, kept: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int) -> np.ndarray:
     """Divide the rows of entries that were not released (``base`` is above 0 there only), so that rare codes stay as rare as they are.
 
     Only cells that keep values take part: where all that is known is NULL, no value appears. A cell of many rows gets little, since
@@ -64,15 +60,8 @@ def _given_back(
     """
     firm = np.where(groups > 0, kept, 0).sum(1, keepdims=True)
     weight = base * np.minimum(firm, _FIRM * k)
-    lost = np.where(weight > 0, counts, 0)
-    back = np.zeros_like(kept)
-    for block in (siblings, len(counts)):
-        shape = (-1, block, counts.shape[1])
-        total = lost.reshape(shape).sum(1, keepdims=True)
-        shares = _over(weight.reshape(shape), weight.reshape(shape).sum(1, keepdims=True))
-        back += np.where(total >= k, total * shares, 0).reshape(counts.shape)
-        lost = np.where(total >= k, 0, lost.reshape(shape)).reshape(counts.shape)
-    return back
+    total = np.where(weight > 0, counts, 0).sum(0)
+    return np.where(total >= k, total * _over(weight, weight.sum(0)), 0)
 
 
 def _over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -83,7 +83,7 @@ def _table(codes: np.ndarray, order: np.ndarray, chosen: Sequence[tuple[Explaine
     for explainer, groups in chosen:
         cell, cells = cell * explainer.size + groups, cells * explainer.size
         counts = np.bincount(cell * size + codes, minlength=cells * size).reshape(cells, size)
-        base = released_shares(counts, np.repeat(base, explainer.size, axis=0), coarse, k=k, siblings=explainer.size)
+        base = released_shares(counts, np.repeat(base, explainer.size, axis=0), coarse, k=k)
     return Table(base)
 
 

@@ -217,7 +217,7 @@ class _Decider:
             )
             if part and able and not reference.told_by(wanted):
                 only[reference.foreign_key] = part
-                references.append(replace(reference, names=(part,)))
+                references.append(replace(reference, names=(part, *reference.names)))
             elif reference.told_by(wanted):
                 references.append(reference)
         for option in self._options(wanted, references) if only else ():
@@ -267,15 +267,19 @@ class _Decider:
         """Yield plain columns that can differ among the rows of one parent."""
         if base.finds not in (Finds.OWNER, Finds.DEALT, Finds.WITHIN) or self._finds(base) is Finds.INJECTED:
             return
+        bounded = self._finds(base) in (Finds.OWNER, Finds.DEALT)
         for name in plain:
-            if name in self.choices.generators:
+            found = self._counted(name, base) if name not in self.choices.generators else None
+            if found is None:
                 continue
-            found = self._counted(name, base)
-            if found is not None:
-                generator, most = found
+            generator, most = found
+            if self.relation.column(name).nullable and isinstance(generator, Choice):
+                most = MANY  # rows for which no value is left have none
+            if bounded or most >= self.given.rows:
                 sets = tuple(told | {name} for told in base.names)
                 yield self._per_parent(wanted, base, most, distinct=sets, generators=((name, generator),))
-        yield from self._digits(wanted, base, plain)
+        if bounded:
+            yield from self._digits(wanted, base, plain)
 
     def _spread(self, name: str, room: int, **decided: object) -> _Option:
         """Return an option that has ``room`` values for the rows where a column is not NULL."""
@@ -318,7 +322,10 @@ class _Decider:
         later = told[told.index(base) + 1 :]  # a base is found before what differs beside it
         for target in sorted(later, key=lambda reference: (not reference.spares(wanted), -reference.parents)):
             spared = target.spares(wanted)
-            if self._finds(target) not in (Finds.DEALT, Finds.WITHIN):
+            if (
+                self._finds(target) not in (Finds.DEALT, Finds.WITHIN)
+                or self.choices.most(target.foreign_key) is not None
+            ):
                 continue
             if base.finds not in (Finds.OWNER, Finds.DEALT) and not spared:
                 continue  # nothing bounds the rows of one parent
@@ -334,7 +341,7 @@ class _Decider:
         if finds in (Finds.TREE, Finds.SIBLING):
             how = (reference.foreign_key, Finds.CHAIN, None)
             yield _Option(reference.names, MANY, enough=True, finds=how)
-        elif finds in (Finds.DEALT, Finds.WITHIN):
+        elif finds in (Finds.DEALT, Finds.WITHIN) and self.choices.most(reference.foreign_key) is None:
             spared = reference.spares(wanted)
             room = MANY if spared else reference.parents
             finding = None

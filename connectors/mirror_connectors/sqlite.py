@@ -67,6 +67,11 @@ class SqliteConnector:
         self._read_only = read_only
         self._connection: sqlite3.Connection | None = None
 
+    @property
+    def noticed(self) -> tuple[Finding, ...]:
+        """Nothing: `inspect` has seen all there is to say."""
+        return ()
+
     def __enter__(self) -> Self:
         return self
 

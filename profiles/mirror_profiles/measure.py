@@ -85,7 +85,10 @@ def measure(
         for key in keys
     }
     owner = {name: key for name, key in owners(schema, fan_outs, order).items() if name not in copy}
-    relations, findings = [], list(schema.findings)
+    relations, findings = (
+        [],
+        [*schema.findings, *(one for _, source in sorted(sources.items()) for one in source.noticed)],
+    )
     for done, name in enumerate(order):
         _tell(progress, f"learn {name}", done, len(order))
         context = _Context(schema, reads, fan_outs, found, order[: done + 1], owner, frozenset(copy), k)

@@ -662,7 +662,7 @@ def test_what_only_reading_shows_is_a_finding_of_the_profile(postgresql_url: str
     with psycopg.connect(postgresql_url, autocommit=True) as session:
         session.execute("CREATE TABLE t (id int PRIMARY KEY, n numeric)")
         session.execute(
-            "INSERT INTO t SELECT i, CASE WHEN i % 2 = 0 THEN 'NaN' ELSE i END FROM generate_series(1, 60) i"
+            "INSERT INTO t SELECT i, CASE WHEN i % 2 = 0 THEN 'NaN'::numeric ELSE i END FROM generate_series(1, 60) i"
         )
     with mirror_connectors.open(postgresql_url, source="s") as source:
         learned = measure(source.inspect(), {"s": source})

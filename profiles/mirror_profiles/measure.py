@@ -247,7 +247,7 @@ def _learn(read: _Read, context: _Context, findings: list[Finding]) -> RelationP
             if name not in unique:
                 anchor, gaps = _anchor(read, values, parents, profiles, context)
             marginal = gaps or _marginal(read, name, values, k)
-        if isinstance(marginal, Empty) and marginal.withheld:
+        if isinstance(marginal, Empty) and marginal.withheld and relation.name not in context.copied:
             where = f"{relation.name}.{name}"
             findings.append(
                 Finding(

@@ -320,7 +320,12 @@ class _Decider:
     def _beside(self, wanted: frozenset[str], base: Reference, told: Sequence[Reference]) -> Iterator[_Option]:
         """Yield references that can differ among the rows of one parent; those with many parents first."""
         later = told[told.index(base) + 1 :]  # a base is found before what differs beside it
-        for target in sorted(later, key=lambda reference: (not reference.spares(wanted), -reference.parents)):
+
+        def worth(reference: Reference) -> tuple[bool, bool, int]:
+            # of parents that must agree on a column, few are left for each row
+            return not reference.spares(wanted), reference.finds is Finds.WITHIN, -reference.parents
+
+        for target in sorted(later, key=worth):
             spared = target.spares(wanted)
             if (
                 self._finds(target) not in (Finds.DEALT, Finds.WITHIN)

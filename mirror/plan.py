@@ -315,14 +315,17 @@ class _Planner:
         def place(key: ForeignKey) -> tuple[object, ...]:
             fan_out = self._fan_out(key)
             known = sum(column in given for column in key.columns)
-            loose = bool(fan_out.nulls or fan_out.orphans)
+            own = _own(key)
+            free = [column for column in key.columns if column not in given and column not in own]
+            nulls = fan_out.nulls and any(relation.column(column).nullable for column in free)
+            loose = bool(nulls or fan_out.orphans)
             return str(key) != owner, key.child == key.parent, loose, -known, -len(key.columns), str(key)
 
         while rest:
             key = min(rest, key=place)
             rest.remove(key)
             # a column that refers to itself says that both rows agree on it, and is made like any other
-            own = {ours for ours, theirs in _pairs(key) if key.child == key.parent and ours == theirs}
+            own = _own(key)
             shared = tuple(column for column in key.columns if column in given or column in own)
             fills = tuple(column for column in key.columns if column not in shared)
             given.update(fills)
@@ -343,7 +346,7 @@ class _Planner:
         finds = Finds.WITHIN if shared else Finds.DEALT
         if not fills:
             finds = Finds.GIVEN
-        elif key.child == key.parent:
+        elif key.child == key.parent and set(shared) <= _own(key):
             finds = Finds.SIBLING if shared else Finds.TREE
         return KeyPlan(key, finds, tuple(fills), tuple(shared), fan_out, optional, binding, firm=False, late=late)
 
@@ -604,6 +607,11 @@ def _constant(column: Column, where: str, rule: Rule, *, unique: bool) -> Consta
 def _spared(key: KeyPlan) -> bool:
     """Say whether rows could do without a parent, though in the source none does."""
     return key.optional is not None and not key.firm and key.finds is not Finds.OWNER
+
+
+def _own(key: ForeignKey) -> set[str]:
+    """Return the columns by which a reference to the same relation says that both rows agree."""
+    return {ours for ours, theirs in _pairs(key) if key.child == key.parent and ours == theirs}
 
 
 def _pairs(key: ForeignKey) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mirror_connectors
@@ -524,6 +524,7 @@ def secret(tmp_path_factory: pytest.TempPathFactory) -> Profile:
     return learned(path, k=10)
 
 
+@settings(max_examples=40)
 @given(run=CONFIGS, rules=RULES)
 def test_no_error_and_no_finding_and_no_reason_quotes_the_source(
     secret: Profile, run: dict[str, object], rules: list[dict[str, object]]

@@ -367,11 +367,20 @@ class Rows:
         if (nullable and (apart or plan.profile.nulls or plan.column == key.optional)) or (found != NONE).all():
             return found
         if key.foreign_key.parent == self.plan.name:
-            return np.where(found == NONE, self.numbers, found)
+            return np.where(found == NONE, self._itself(key), found)
         deal = self._world.deal(self.plan.name, str(key.foreign_key))
         lent = self._lent.get(str(key.foreign_key), found)
         lent = np.where(lent == NONE, deal.dealt(self.numbers), lent)
         return np.where(found == NONE, lent, found)
+
+    def _itself(self, key: KeyPlan) -> np.ndarray:
+        """Return each row's own number, or where its key has a NULL that of another row, int64."""
+        able = self._world.able(self.plan.name, str(key.foreign_key))
+        if able is None or not able.any():
+            return self.numbers
+        rows = np.flatnonzero(able)
+        others = rows[np.floor(self.uniforms(f"{key.foreign_key} lent") * len(rows)).astype(np.int64)]
+        return np.where(able[self.numbers], self.numbers, others)
 
     def _drawn(self, plan: ColumnPlan, type_: pa.DataType) -> pa.Array:
         codes, marginal = self._drawn_codes(plan.column), plan.profile.marginal

@@ -161,18 +161,23 @@ def fan_outs(
     """
     if not parents:
         return np.zeros(0, dtype=np.int64)
-    quantiles = (Permutation(parents, "fan-out", *names)(np.arange(parents)) + 0.5) / parents
-    if fan_out.by_row and len(fan_out.ranks) == parents:
-        quantiles = (np.arange(parents) + 0.5) / parents
+    places = np.arange(parents)
+    if not fan_out.by_row or len(fan_out.ranks) != parents:
+        places = Permutation(parents, "fan-out", *names)(places)
     if fan_out.ranks:
-        ranks = np.asarray(fan_out.ranks)
-        drawn = ranks[np.floor(quantiles * len(ranks)).astype(int)]
+        drawn = _ranked(fan_out.ranks, parents)[places]
         counts = _spread(drawn * (total / drawn.sum())) if drawn.sum() else _spread(np.full(parents, total / parents))
     elif fan_out.marginal is not None:
-        counts = _calibrate(_quantile(fan_out, quantiles), total)
+        counts = _calibrate(_quantile(fan_out, (places + 0.5) / parents), total)
     else:
         counts = _spread(np.full(parents, total / parents))
     return counts if room is None else _fitted(counts, total, room)
+
+
+def _ranked(ranks: tuple[float, ...], parents: int) -> np.ndarray:
+    """Share the ranks' children out to another number of parents: each takes those of its part of the ranks, so that hubs stay hubs."""
+    sums = np.concatenate([[0.0], np.cumsum(ranks)])
+    return np.diff(np.interp(np.linspace(0, len(ranks), parents + 1), np.arange(len(ranks) + 1), sums))
 
 
 def _quantile(fan_out: FanOut, quantiles: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -308,6 +309,33 @@ def test_a_column_that_is_only_null_is_like_one_without_rows(tmp_path: Path) -> 
     url = sqlite_file(tmp_path / "db", ddl, city=[(i,) for i in range(20)], shop=[(i, None, None) for i in range(50)])
     found = look(db=url)
     assert [(short(one), one.sure) for one in found.foreign_keys] == [("shop(city_id) -> city(id)", False)]
+
+
+def test_a_relation_that_may_not_be_read_is_a_finding_and_the_others_are_looked_at(postgresql_url: str) -> None:
+    import psycopg
+    from sqlalchemy import make_url
+
+    role = f"reader_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE customer (id integer PRIMARY KEY)")
+        connection.execute("CREATE TABLE account (id integer PRIMARY KEY, secret text)")
+        connection.execute("CREATE TABLE sale (id integer PRIMARY KEY, customer_id integer)")
+        connection.execute("INSERT INTO customer SELECT generate_series(1, 50)")
+        connection.execute("INSERT INTO sale SELECT n, n % 50 + 1 FROM generate_series(1, 300) n")
+        connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'open'")
+        try:
+            connection.execute(f"GRANT SELECT ON customer, sale TO {role}")
+            url = make_url(postgresql_url).set(username=role, password="open")
+            found = look(db=url.render_as_string(hide_password=False))
+        finally:
+            connection.execute(f"DROP OWNED BY {role}")
+            connection.execute(f"DROP ROLE {role}")
+    assert [short(one) for one in found.foreign_keys if one.sure] == [
+        "db.public.sale(customer_id) -> db.public.customer(id)"
+    ]
+    (finding,) = found.findings
+    assert finding.where == "db.public.account"
+    assert "was not looked at" in finding.what
 
 
 # --- Big relations ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from mirror.discover.model import ForeignKeyCandidate
-from mirror.discover.names import NOTHING, Agreement, agreement, is_keyish, is_label, is_measure, names_own, stem, words
+from mirror.discover.names import (
+    NOTHING,
+    Agreement,
+    agreement,
+    is_keyish,
+    is_label,
+    is_measure,
+    is_of_people,
+    is_role,
+    names_own,
+    stem,
+    words,
+)
 from mirror.discover.values import Kind, Values, common, smallest
 from mirror.discover.weighing import Weighing, clip, count
 from mirror_connectors.schema import ForeignKey, Origin, RelationName
@@ -32,6 +44,8 @@ _FEWEST_HELD = 0.7
 """Share of a child's rows that must find a parent for the column to be a candidate at all."""
 _DENSE = 0.5
 """Share of the integers between its ends that a key has, from which on inclusion proves little."""
+_MOST_NAMELESS = 40
+"""Keys that may all have a child's values, none of which its name means; of more of them none can be told from the others."""
 _DOUBT = 0.1
 """Confidence below which a candidate is not worth telling."""
 
@@ -103,21 +117,36 @@ def find_foreign_keys(
 
 
 def _matches(child: Child, keys: Sequence[Found], index: _Index) -> Iterator[_Match]:
+    """Yield the keys that have a child's values: those that its name may mean, and others only where that can be told."""
     named = {i: called(child, keys[i].relation, keys[i].columns[0]) for i in index.named(child)}
-    others = (called(child, relation, "id").share for relation in index.keyless(child))
-    best = max((*(one.share for one in named.values()), *others), default=0.0)
-    for i in index.holding(child):
-        itself = keys[i].relation.name == child.relation.name and keys[i].columns == (child.column.name,)
-        if itself or not (i in named or _may_tell(child.values, keys[i])):
-            continue
-        held = hold(child, keys[i])
-        if held is not None:
+    keyless = (called(child, relation, "id").share for relation in index.keyless(child))
+    best = max((*(one.share for one in named.values()), *keyless), default=0.0)
+    place = (child.relation.name, (child.column.name,))
+    holding = [i for i in index.holding(child) if (keys[i].relation.name, keys[i].columns) != place]
+
+    def matches(some: Iterable[int]) -> Iterator[_Match]:
+        for i in some:
             how = named.get(i, NOTHING)
-            weighing = _weigh(child, keys[i], held, how)
-            if best >= 0.9 and how.share < 0.8:
-                weighing.add(-2.5)  # the name is another relation's
-            if weighing.odds > -4:
+            held = hold(child, keys[i])
+            if held is not None:
+                weighing = _weigh(child, keys[i], held, how)
+                if best >= 0.9 and how.share < 0.8:
+                    weighing.add(-2.5)  # the name is another relation's
                 yield _Match(child, keys[i], held, how, weighing)
+
+    found = list(matches(i for i in holding if named.get(i, NOTHING).share))
+    if not _is_told(child, found):
+        others = [i for i in holding if not named.get(i, NOTHING).share and _may_tell(child.values, keys[i])]
+        found += matches(others if len(others) <= _MOST_NAMELESS else ())
+    most = max((one.weighing.odds for one in found), default=0.0)
+    yield from (one for one in found if one.weighing.odds > max(most - 6.0, -4.0))
+
+
+def _is_told(child: Child, found: Sequence[_Match]) -> bool:
+    """Say whether no key that the child is not named after can win any more."""
+    name = child.column.name
+    own = child.own_key and names_own(name, child.relation.name.table)
+    return own or is_measure(name) or any(one.weighing.odds > 4.0 for one in found)
 
 
 # --- Looking up -------------------------------------------------------------------------------------------------------
@@ -145,8 +174,12 @@ class _Index:
         self._partial = [i for i, key in enumerate(keys) if key.domain.level]
         self._by_start: dict[str, set[int]] = defaultdict(set)
         for i, key in enumerate(keys):
-            for word in (*words(key.relation.name.table), *words(key.columns[0])):
+            for word in _telling(key.relation.name.table) | _telling(key.columns[0]):
                 self._by_start[word[:2]].add(i)
+        self._of_people = {i for i, key in enumerate(keys) if is_of_people(key.relation.name.table)}
+        self._of_relation: dict[RelationName, set[int]] = defaultdict(set)
+        for i, key in enumerate(keys):
+            self._of_relation[key.relation.name].add(i)
 
     def holding(self, child: Child) -> list[int]:
         """Return the keys that may have the child's values: those that have enough of a sketch of them."""
@@ -166,25 +199,24 @@ class _Index:
 
     def named(self, child: Child) -> set[int]:
         """Return the keys whose names may have something to do with the child's; too many rather than too few."""
-        found: set[int] = set()
-        name = words(child.column.name)
-        for word in name:
+        found = set(self._of_relation[child.relation.name])
+        for word in _telling(child.column.name):
             found |= self._by_start.get(word[:2], set())
-        bare = stem(name)
+        bare = stem(words(child.column.name))
         if len(bare) == 1 and len(bare[0]) > 6:  # a name in one word may hide another's: homecountrycode
             found |= {i for i, key in enumerate(self._keys) if "".join(words(key.relation.name.table)) in bare[0]}
-        own = {i for i, key in enumerate(self._keys) if key.relation.name == child.relation.name}
-        roles = {
-            i
-            for i in range(len(self._keys))
-            if i not in found and agreement(child.column.name, self._keys[i].relation.name.table, "id", own=False).share
-        }
-        return found | own | roles
+        return found | self._of_people if is_role(child.column.name) else found
 
     def keyless(self, child: Child) -> Iterator[Relation]:
         """Yield the relations without a key to look at, such as empty ones, that the child's name may mean all the same."""
-        for start in {word[:2] for word in words(child.column.name)}:
+        for start in {word[:2] for word in _telling(child.column.name)}:
             yield from self._keyless.get(start, ())
+
+
+def _telling(name: str) -> set[str]:
+    """Return the words of a name that do not only say that it is a key's, if it has others."""
+    parts = words(name)
+    return set(stem(parts) or parts)
 
 
 def _may_tell(values: Values, key: Found) -> bool:

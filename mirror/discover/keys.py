@@ -183,7 +183,7 @@ def _weigh_single(read: Read, name: str, around: Surroundings) -> Weighing:
 
 def _weigh_name(weighing: Weighing, name: str, table: str, around: Surroundings) -> None:
     if is_keyish(name) and names_own(name, table):
-        weighing.add(2.5, "is named as this relation's key")
+        weighing.add(2.5 if names_own(name, table, whole=True) else 1.2, "is named as this relation's key")
     elif is_keyish(name):
         weighing.add(0.8, "has a key's name")
         shared = around.repeated.get(name.lower(), 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -127,6 +127,16 @@ def is_measure(name: str) -> bool:
     return bool(MEASURE_WORDS & set(parts)) and not (KEY_WORDS - {"no", "num", "number"}) & set(parts)
 
 
+def is_role(name: str) -> bool:
+    """Say whether a column's name is that of what a person does in a row."""
+    return bool(_ROLE_WORDS & set(words(name)))
+
+
+def is_of_people(relation: str) -> bool:
+    """Say whether a relation's name is that of people who do such things."""
+    return bool(_PEOPLE & set(words(relation)))
+
+
 def abbreviates(short: str, long: str) -> bool:
     """Say whether one word is short for another: a beginning, or its letters in order from the first on.
 
@@ -153,7 +163,7 @@ class Agreement:
 NOTHING = Agreement(0.0, "the names have nothing in common")
 
 
-@cache
+@lru_cache(maxsize=100_000)
 def agreement(column: str, relation: str, key: str, *, own: bool) -> Agreement:
     """Say how much the name ``column`` sounds like a reference to ``key`` of ``relation``; ``own`` when that is its own relation.
 
@@ -188,16 +198,20 @@ def names_other(key: str, relation: str, others: Collection[tuple[str, ...]]) ->
     return any(other != whole and (_same(bare, other) or _short(bare, other)) for other in others)
 
 
-def names_own(key: str, relation: str) -> bool:
+def names_own(key: str, relation: str, *, whole: bool = False) -> bool:
     """Say whether a column is named after its own relation: ``customer.customer_id``, ``employees.emp_no``, ``region.id``.
+
+    The end of the relation's name will do (``sales_order.order_id``), unless ``whole``.
 
     >>> names_own("emp_no", "employees"), names_own("id", "orders"), names_own("track_id", "invoice_line")
     (True, True, False)
     """
-    bare, whole = stem(words(key)), words(relation)
+    bare, mine = stem(words(key)), words(relation)
     if not bare:
         return bool(words(key))
-    return _same(bare, whole) or _short(bare, whole) or (len(bare) < len(whole) and bare == whole[-len(bare) :])
+    if _same(bare, mine) or _short(bare, mine):
+        return True
+    return not whole and len(bare) < len(mine) and bare == mine[-len(bare) :]
 
 
 def _after_key(child: tuple[str, ...], key: tuple[str, ...], relation: tuple[str, ...]) -> list[Agreement]:

@@ -129,6 +129,10 @@ class RelationPlan:
         return any(column in key.fills for key in self.keys)
 
 
+class UnplannedError(PlanError):
+    """A relation that the plan does not make, or not yet."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """All that synthesis needs: it never sees a source, nor the profile."""
@@ -149,7 +153,7 @@ class Plan:
             return self._by_name[name]
         except KeyError:
             message = f"wanted relation {name}, which the plan does not make; `mirror plan` lists those it makes"
-            raise PlanError(message) from None
+            raise UnplannedError(message) from None
 
     @property
     def rows(self) -> int:
@@ -171,8 +175,11 @@ def plan(profile: Profile, config: Config) -> Plan:
         )
     asked = _asked(profile.schema)
     planned: dict[RelationName, RelationPlan] = {}
+    planner = _Planner(profile, config, planned, findings, asked, [])
     for name in order:
-        planned[name] = _Planner(profile, config, planned, findings, asked).relation(profile.relation(name))
+        planned[name] = planner.relation(profile.relation(name))
+    for name in planner.open:
+        planned[name] = planner.fitted(planned[name])
     return Plan(config.run.seed, tuple(planned.values()), profile.schema, tuple(findings))
 
 
@@ -233,6 +240,8 @@ class _Planner:
     planned: Mapping[RelationName, RelationPlan]
     findings: list[Finding]
     asked: Mapping[RelationName, tuple[frozenset[str], ...]]
+    open: list[RelationName]
+    """Relations whose room depends on others that come later."""
 
     def relation(self, profile: RelationProfile) -> RelationPlan:
         """Plan one relation. An owner whose keys depend on the very rows it would own is found like any other parent."""
@@ -278,7 +287,7 @@ class _Planner:
         columns = [replace(column, referred=self._referred(relation, column.column)) for column in columns]
         rows = self._limited(relation, keys, choices, wanted)
         self._check_parents(relation, rows, keys)
-        return self._fitted(RelationPlan(relation, rows, keys, tuple(columns), None, tuple(choices.distinct)))
+        return self.fitted(RelationPlan(relation, rows, keys, tuple(columns), None, tuple(choices.distinct)))
 
     def _domains(self, relation: Relation) -> Mapping[str, Domain]:
         engines = {origin.source: Engine(origin.engine) for origin in self.profile.provenance}
@@ -451,20 +460,24 @@ class _Planner:
         self.findings.append(Finding(str(relation.name), f"{why} {most} rows at most; {wanted} were wanted"))
         return most
 
-    def _fitted(self, planned: RelationPlan) -> RelationPlan:
+    def fitted(self, planned: RelationPlan) -> RelationPlan:
         """Lower the rows to what the parents that were made have room for.
 
         Which parents there are, and which of them agree on shared columns, is decided by their keys' values, so those are made for it.
         """
         if not planned.rows or not self._crowded(planned):
             return planned
-        most = self._capacity(planned)
-        if most < planned.rows:
-            # rather NULLs where the source happens to have none than fewer rows
-            keys = tuple(replace(key, binding=key.binding and not _spared(key)) for key in planned.keys)
-            if keys != planned.keys:
-                planned = replace(planned, keys=keys)
-                most = self._capacity(planned)
+        try:
+            most = self._capacity(planned)
+            if most < planned.rows:
+                # rather NULLs where the source happens to have none than fewer rows
+                keys = tuple(replace(key, binding=key.binding and not _spared(key)) for key in planned.keys)
+                if keys != planned.keys:
+                    planned = replace(planned, keys=keys)
+                    most = self._capacity(planned)
+        except UnplannedError:
+            self.open.append(planned.name)
+            return planned
         if most < planned.rows:
             why = "their parents that can be found together have room for"
             return replace(planned, rows=self._fewer(planned.relation, planned.rows, most, why))
@@ -477,14 +490,17 @@ class _Planner:
         for key in planned.keys:
             parent = schema.relation(key.foreign_key.parent)
             nullable = frozenset(column.name for column in parent.columns if column.nullable)
-            if key.binding and (key.finds is Finds.INJECTED or may_exclude(planned, key, nullable)):
+            # of a key that may be NULL nobody has counted yet how many rows can do without
+            apart = key.finds is Finds.INJECTED or (key.finds is Finds.DISTINCT and key.optional is not None)
+            if key.binding and (apart or may_exclude(planned, key, nullable)):
                 return True
         return False
 
     def _capacity(self, planned: RelationPlan) -> int:
         from mirror.synthesize import Synthesis
 
-        so_far = Plan(self.config.run.seed, (*self.planned.values(), planned), self.profile.schema)
+        known = {**self.planned, planned.name: planned}
+        so_far = Plan(self.config.run.seed, tuple(known.values()), self.profile.schema)
         return Synthesis(so_far).capacity(planned.name)
 
     def _check_parents(self, relation: Relation, rows: int, keys: Sequence[KeyPlan]) -> None:
@@ -512,7 +528,7 @@ class _Planner:
             self.findings.append(Finding(f"{relation.name}.{profile.name}", what))
         parent = foreign_key.parent_columns[foreign_key.columns.index(profile.name)]
         otherwise = None
-        if not column.nullable and not key.binding:
+        if not column.nullable and (key.optional is not None or not key.binding):
             where = f"{relation.name}.{profile.name}"
             otherwise = default_generator(column, profile, where, self.findings).generator
         why = f"foreign key to {foreign_key.parent}, {key.finds.value}"

@@ -368,9 +368,11 @@ class Rows:
             return found
         if key.foreign_key.parent == self.plan.name:
             return np.where(found == NONE, self._itself(key), found)
-        deal = self._world.deal(self.plan.name, str(key.foreign_key))
         lent = self._lent.get(str(key.foreign_key), found)
-        lent = np.where(lent == NONE, deal.dealt(self.numbers), lent)
+        able = self._world.candidates(self.plan.name, str(key.foreign_key)).rows
+        if (lent == NONE).any() and len(able):
+            others = able[np.floor(self.uniforms(f"{key.foreign_key} lent") * len(able)).astype(np.int64)]
+            lent = np.where(lent == NONE, others, lent)
         return np.where(found == NONE, lent, found)
 
     def _itself(self, key: KeyPlan) -> np.ndarray:

@@ -58,6 +58,11 @@ class Reference:
         """Say whether rows without a parent have a NULL in these columns, so that they need not be distinct there."""
         return bool(self.loose & wanted)
 
+    @property
+    def sure(self) -> tuple[frozenset[str], ...]:
+        """Sets that tell parents apart in every row: where there is no parent, they have a NULL, and not what somebody lends."""
+        return tuple(name for name in self.names if not self.loose or self.spares(name))
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -188,7 +193,7 @@ class _Decider:
 
     def _take(self, key: tuple[str, ...], option: _Option) -> None:
         choices = self.choices
-        choices.distinct.extend(option.distinct)
+        choices.distinct.extend((*option.distinct, *((frozenset(key),) if key else ())))
         choices.generators.update(option.generators)
         if option.finds is not None:
             foreign_key, finds, beside = option.finds
@@ -210,11 +215,8 @@ class _Decider:
         references, only = [], {}
         for reference in self.given.references:
             part = wanted & set(reference.columns)
-            able = reference.foreign_key not in self.choices.only and self._finds(reference) in (
-                Finds.OWNER,
-                Finds.DEALT,
-                Finds.WITHIN,
-            )
+            free = (Finds.OWNER, Finds.DEALT, Finds.WITHIN, Finds.DISTINCT)
+            able = reference.foreign_key not in self.choices.only and self._finds(reference) in free
             if part and able and not reference.told_by(wanted):
                 only[reference.foreign_key] = part
                 references.append(replace(reference, names=(part, *reference.names)))
@@ -230,7 +232,8 @@ class _Decider:
         """Yield the ways to keep columns distinct, the best first; ``told`` are the keys that tell some of them apart."""
         if told is None:
             told = [reference for reference in self.given.references if reference.told_by(wanted)]
-        owner = next((reference for reference in told if reference.finds is Finds.OWNER), None)
+        sure = [replace(one, names=one.sure) for one in told if any(name <= wanted for name in one.sure)]
+        owner = next((reference for reference in sure if reference.finds is Finds.OWNER), None)
         plain = sorted(wanted & self.given.plain, key=lambda name: (self._apartness(name), name))
         if owner is not None:
             if wanted <= set(owner.columns):
@@ -239,13 +242,14 @@ class _Decider:
             yield from self._beside(wanted, owner, told)
         yield from self._alone(plain)
         yield from self._digits(wanted, None, plain)
-        bases = [reference for reference in told if reference is not owner]
+        bases = [reference for reference in sure if reference is not owner]
         for base in bases:
             yield from self._beside(wanted, base, told)
         for base in bases:
             yield from self._within(wanted, base, plain)
-        for reference in bases:
-            yield from self._injected(reference, wanted)
+        for reference in told:
+            if reference.finds is not Finds.OWNER:
+                yield from self._injected(reference, wanted)
         if owner is not None and not wanted <= set(owner.columns):
             yield self._once(wanted, owner)
 
@@ -319,7 +323,8 @@ class _Decider:
 
     def _beside(self, wanted: frozenset[str], base: Reference, told: Sequence[Reference]) -> Iterator[_Option]:
         """Yield references that can differ among the rows of one parent; those with many parents first."""
-        later = told[told.index(base) + 1 :]  # a base is found before what differs beside it
+        # a base is found before what differs beside it
+        later = told[[one.foreign_key for one in told].index(base.foreign_key) + 1 :]
 
         def worth(reference: Reference) -> tuple[bool, bool, int]:
             # of parents that must agree on a column, few are left for each row
@@ -334,7 +339,7 @@ class _Decider:
                 continue
             if base.finds not in (Finds.OWNER, Finds.DEALT) and not spared:
                 continue  # nothing bounds the rows of one parent
-            sets = tuple(one | other for one, other in product(base.names, target.names))
+            sets = tuple(one | other for one, other in product(base.names, target.sure if spared else target.names))
             most = MANY if spared else target.parents
             how = (target.foreign_key, Finds.DISTINCT, base.foreign_key)
             firm = None if spared else target.foreign_key
@@ -346,14 +351,16 @@ class _Decider:
         if finds in (Finds.TREE, Finds.SIBLING):
             how = (reference.foreign_key, Finds.CHAIN, None)
             yield _Option(reference.names, MANY, enough=True, finds=how)
-        elif finds in (Finds.DEALT, Finds.WITHIN) and self.choices.most(reference.foreign_key) is None:
+        elif finds not in (Finds.DEALT, Finds.WITHIN, Finds.DISTINCT, Finds.INJECTED):
+            return
+        elif self.choices.most(reference.foreign_key) is None:
             spared = reference.spares(wanted)
             room = MANY if spared else reference.parents
             finding = None
             if not wanted <= set(reference.columns):
                 finding = "is kept distinct by its largest reference alone: each parent is found at most once"
             yield _Option(
-                reference.names,
+                reference.sure if spared else reference.names,
                 room,
                 enough=room >= self.given.rows,
                 finds=(reference.foreign_key, Finds.INJECTED, None),

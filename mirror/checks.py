@@ -80,6 +80,21 @@ def domains(relation: Relation, engine: Engine) -> tuple[dict[str, Domain], tupl
     return found, tuple(strange)
 
 
+def order(check: Check, relation: Relation, engine: Engine) -> tuple[str, str] | None:
+    """Return the later and the earlier column of a CHECK that says ``later >= earlier``; None when it says something else."""
+    from sqlglot import exp, parse_one
+
+    columns = {column.name: column for column in relation.columns}
+    spelled = transpile(check.expression, origin=engine, target=Engine.SQLITE, columns=columns)
+    tree = None if spelled is None else parse_one(spelled, read="sqlite").unnest()
+    if not isinstance(tree, exp.GTE | exp.LTE):
+        return None
+    left, right = tree.this.unnest(), tree.expression.unnest()
+    if not isinstance(left, exp.Column) or not isinstance(right, exp.Column):
+        return None
+    return (left.name, right.name) if isinstance(tree, exp.GTE) else (right.name, left.name)
+
+
 def _read(condition: str, relation: Relation) -> Iterator[tuple[str, Domain] | None]:
     """Yield what each part of a conjunction says of a column; None for a part that says something else."""
     import sqlglot
@@ -153,6 +168,9 @@ def _bound(column: exp.Expr, value: exp.Expr, sign: str, relation: Relation) -> 
 
 def _among(name: str, values: Sequence[str | float | None], relation: Relation) -> tuple[str, Domain] | None:
     type_ = relation.column(name).type
+    if pa.types.is_boolean(type_):
+        # both truth values are no restriction; one alone is
+        return (name, Domain()) if {str(value).lower() for value in values} >= {"0", "1"} else None
     number = pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
     if any(isinstance(value, str) is number for value in values) or not (number or pa.types.is_string(type_)):
         return None

@@ -8,32 +8,28 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from mirror.checks import Domain, domains
+from mirror.checks import Domain, domains, order
 from mirror.defaults import default_generator
 from mirror.generators import (
-    Constant,
     Copied,
     Finds,
     FromLists,
     FromParent,
     Generator,
-    Mask,
     Null,
-    Numbering,
-    Scrambled,
 )
 from mirror.keys import Choices, Given, Reference, distinct_keys
+from mirror.rules import check_rules, ruled
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, PlanError
-from mirror_connectors.schema import Column, Finding, ForeignKey, Relation, RelationKind, RelationName, Schema
-from mirror_profiles.columns.kinds import Tick
+from mirror_connectors.schema import Finding, ForeignKey, Relation, RelationKind, RelationName, Schema
 from mirror_profiles.semantics import Meaning, meaning_of
 from mirror_profiles.structure import MIRRORED, precedence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from mirror.config import Config, Rule
+    from mirror.config import Config
     from mirror_profiles.profile import ColumnProfile, Copy, FanOut, Profile, RelationProfile
 
 
@@ -166,7 +162,7 @@ def plan(profile: Profile, config: Config) -> Plan:
 
     Raises PlanError when the schema, the profile and the configuration cannot be satisfied together.
     """
-    _check_rules(profile, config)
+    check_rules(profile, config)
     order = precedence(profile.schema)
     findings = [*profile.findings, *_left_out(profile.schema)]
     if config.privacy.unit:
@@ -217,22 +213,6 @@ def _asked(schema: Schema) -> dict[RelationName, tuple[frozenset[str], ...]]:
     return {name: tuple(dict.fromkeys(sets)) for name, sets in found.items()}
 
 
-def _check_rules(profile: Profile, config: Config) -> None:
-    names = [str(relation.name) for relation in profile.relations]
-    for wanted in config.run.rows:
-        if wanted not in names:
-            message = f"run.rows names {wanted!r}, which the profile has not; it has: {', '.join(names[:20])}"
-            raise ConfigError(message)
-    for rule in config.rules:
-        if rule.generate is not None and rule.generate not in _NAMED and rule.generate not in list(Meaning):
-            known = ", ".join(sorted([*_NAMED, *Meaning]))
-            message = f"rule {rule.match!r}: unknown generator {rule.generate!r}; known: {known}"
-            raise ConfigError(message)
-
-
-_NAMED = ("null", "constant", "numbering", "drawn", "scrambled")
-
-
 @dataclass(frozen=True, slots=True)
 class _Planner:
     profile: Profile
@@ -257,7 +237,7 @@ class _Planner:
         keys = self._keys(relation, profile, owner)
         if profile.copy is not None:
             return self._copied(relation, profile, profile.copy, keys)
-        allowed = self._domains(relation)
+        allowed = self._domains(relation, profile)
         given = {column for key in keys for column in key.fills}
         same = {
             child: FromParent(str(key.foreign_key), parent)
@@ -289,10 +269,14 @@ class _Planner:
         self._check_parents(relation, rows, keys)
         return self.fitted(RelationPlan(relation, rows, keys, tuple(columns), None, tuple(choices.distinct)))
 
-    def _domains(self, relation: Relation) -> Mapping[str, Domain]:
+    def _domains(self, relation: Relation, profile: RelationProfile) -> Mapping[str, Domain]:
         engines = {origin.source: Engine(origin.engine) for origin in self.profile.provenance}
-        allowed, strange = domains(relation, engines.get(relation.name.source, Engine.SQLITE))
+        engine = engines.get(relation.name.source, Engine.SQLITE)
+        allowed, strange = domains(relation, engine)
+        after = {(one.name, one.anchor.column) for one in profile.columns if one.anchor and not one.anchor.foreign_key}
         for check in strange:
+            if order(check, relation, engine) in after:
+                continue  # the later one is made as a gap after the earlier
             what = "is not made true by construction, only checked after the load"
             self.findings.append(Finding(f"{relation.name} check {check.name or check.expression}", what))
         return allowed
@@ -574,50 +558,13 @@ class _Planner:
     ) -> ColumnPlan:
         rule = self.config.rule_for(relation.name, profile.name)
         if rule is not None and rule.generate is not None and rule.generate != "drawn":
-            generator = self._ruled(relation, profile, rule, unique=key is not None)
+            generator = ruled(relation, profile, rule, unique=key is not None)
             return ColumnPlan(profile.name, generator, f"rule {rule.match!r}", profile)
         column = relation.column(profile.name)
         default = default_generator(column, profile, f"{relation.name}.{profile.name}", self.findings, domain)
         if key is not None:
             return ColumnPlan(profile.name, key, "key", default.profile, domain)
         return ColumnPlan(profile.name, default.generator, default.why, default.profile, domain)
-
-    @staticmethod
-    def _ruled(relation: Relation, profile: ColumnProfile, rule: Rule, *, unique: bool) -> Generator:
-        column = relation.column(profile.name)
-        where = f"{relation.name}.{profile.name}"
-        if rule.generate == "null":
-            if not column.nullable:
-                message = f"rule {rule.match!r} wants NULL in {where}, which is NOT NULL; choose another generator"
-                raise PlanError(message)
-            return Null()
-        if rule.generate == "constant":
-            return _constant(column, where, rule, unique=unique)
-        if rule.generate == "numbering" and not pa.types.is_boolean(column.type):
-            day = pa.types.is_date32(column.type) or pa.types.is_timestamp(column.type)
-            return Numbering(10_957, Tick.DAY) if day else Numbering()
-        if not pa.types.is_string(column.type):
-            message = f"rule {rule.match!r} wants text in {where}, which is {column.native}"
-            raise PlanError(message)
-        if rule.generate != "scrambled":
-            return FromLists(Meaning(str(rule.generate)), unique=unique)
-        if not unique:
-            return Scrambled(None, "alnum")
-        mask = "a" * min(column.length or 12, 12)
-        return Mask(mask)
-
-
-def _constant(column: Column, where: str, rule: Rule, *, unique: bool) -> Constant:
-    if rule.value is None or unique:
-        why = "has no value" if rule.value is None else f"meets {where}, whose values must differ"
-        message = f'rule {rule.match!r}: generate = "constant" {why}'
-        raise PlanError(message)
-    try:
-        pa.array([rule.value]).cast(column.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        message = f"rule {rule.match!r}: its value is none of {where}, which is {column.native}"
-        raise PlanError(message) from None
-    return Constant(rule.value)
 
 
 def _spared(key: KeyPlan) -> bool:

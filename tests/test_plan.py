@@ -34,7 +34,7 @@ from mirror_connectors.schema import (
 )
 from mirror_profiles.columns.kinds import Empty, Identifier, Marginal, Numeric, Opaque, Temporal, Tick
 from mirror_profiles.measure import measure
-from mirror_profiles.profile import ColumnProfile, FanOut, Profile, Provenance, RelationProfile
+from mirror_profiles.profile import Anchor, ColumnProfile, FanOut, Profile, Provenance, RelationProfile
 from tests.databases import embedded_url
 
 SHOP = """
@@ -332,6 +332,8 @@ def test_relations_that_hold_no_rows_of_their_own_are_named() -> None:
         ("a IS NULL OR a > 3", {"a": Domain(low=4)}),
         ("day >= '1970-01-02'", {"day": Domain(low=86_400_000_000)}),
         ("a > 0 AND length(t) = 3", {"a": Domain(low=1)}),
+        ("b IN (0, 1)", {"b": Domain()}),
+        ("b = 1", {}),
         ("a > d", {}),
         ("a <> 3", {}),
         ("a = 'x'", {}),
@@ -345,12 +347,31 @@ def test_simple_checks_are_understood_and_others_are_named(condition: str, wante
         Column("d", pa.decimal128(8, 2), "DECIMAL(8,2)"),
         Column("t", pa.string(), "TEXT"),
         Column("day", pa.date32(), "DATE"),
+        Column("b", pa.bool_(), "BOOLEAN"),
     )
     check = Check(condition)
     found, strange = domains(Relation(named("t"), columns, checks=(check,)), Engine.SQLITE)
     assert found == wanted
     whole = len(wanted) == 1 and "length" not in condition
     assert strange == (() if whole else (check,))
+
+
+def test_an_order_in_time_that_is_learned_as_a_gap_needs_no_word() -> None:
+    columns = tuple(Column(name, pa.date32(), "DATE") for name in ("start", "end", "paid"))
+    checks = (Check('start <= "end"'), Check("paid >= start"), Check('paid > "end"'))
+    relation = Relation(named("t"), columns, checks=checks)
+    days = Temporal(Numeric((), (10.0, 90.0), (1.0,), 0), Tick.DAY)
+    profiles = (
+        ColumnProfile("start", 0.0, days),
+        ColumnProfile("end", 0.1, days, Anchor("start", None)),
+        ColumnProfile("paid", 0.0, days),
+    )
+    learned = RelationProfile(relation.name, 99, profiles)
+    found = plan(Profile(Schema((relation,)), (learned,), (), (), 10), config())
+    assert [finding.where for finding in found.findings] == [
+        "s.main.t check paid >= start",
+        's.main.t check paid > "end"',
+    ]
 
 
 def test_checks_hold_for_columns_of_which_nothing_was_learned() -> None:

@@ -186,7 +186,8 @@ class _Decider:
                 "another; leave the relation out with exclude"
             )
             raise PlanError(message)
-        chosen = next((option for option in options if option.enough), None) or max(options, key=lambda o: o.room)
+        roomiest = max(options, key=lambda option: (option.room, option.scarce[1] if option.scarce else MANY))
+        chosen = next((option for option in options if option.enough), roomiest)
         self._take(key.columns, chosen)
         if chosen.finding is not None:
             findings.append(Finding(where, chosen.finding))

@@ -190,8 +190,10 @@ CASES = {
             a BOOLEAN NOT NULL, b TEXT NOT NULL CHECK (b IN ('x', 'y', 'z')), c BOOLEAN UNIQUE, d BOOLEAN, e BOOLEAN NOT NULL,
             PRIMARY KEY (a, b), UNIQUE (d, e)
         );
+        CREATE TABLE pair (d BOOLEAN NOT NULL, e BOOLEAN NOT NULL, PRIMARY KEY (d, e), FOREIGN KEY (d, e) REFERENCES t (d, e));
         CREATE TABLE child (t BOOLEAN NOT NULL REFERENCES t (c), kind INTEGER NOT NULL CHECK (kind IN (2, 4)), PRIMARY KEY (t, kind));
         INSERT INTO t VALUES (0, 'x', 0, 0, 0), (0, 'y', 1, 0, 1), (0, 'z', NULL, 1, 0), (1, 'x', NULL, 1, 1), (1, 'y', NULL, NULL, 1);
+        INSERT INTO pair VALUES (0, 0), (0, 1), (1, 0);
         INSERT INTO child VALUES (0, 2), (0, 4), (1, 4);
     """,
     "two that refer to each other, and one row to both": """

@@ -225,6 +225,8 @@ class Synthesis:
         generator = _generator(relation, column)
         if isinstance(generator, Mask | Choice) and generator.within is not None:
             return False
+        if isinstance(generator, Choice) and generator.counts is not None:
+            return False
         return isinstance(generator, Numbering | Mask | Choice) and not relation.relation.column(column).nullable
 
     def at(self, name: RelationName, column: str, numbers: np.ndarray) -> pa.Array:

@@ -138,9 +138,7 @@ def many(examples: int) -> None:
     assert len(refused) <= 0.05 * len(tried), refused
 
 
-@pytest.mark.slow
 def test_what_any_world_promises_its_mirror_keeps() -> None:
-    # among the slow ones: what it finds takes minutes to shrink
     many(60)
 
 

@@ -143,7 +143,9 @@ class _World:
             if index.unique:
                 yield from self._unique_index(placed, index)
         for exclusion in relation.exclusions:
-            self._unchecked(f"exclusion {exclusion} of {relation.name}", "no query that every engine knows says it")
+            self._unchecked(
+                f"exclusion {exclusion.definition} of {relation.name}", "no query that every engine knows says it"
+            )
 
     def _rows(self, placed: Placed) -> Iterator[Check]:
         name = placed.relation.name
@@ -160,14 +162,14 @@ class _World:
 
     def _unique(self, placed: Placed, key: Key) -> Iterator[Check]:
         where = f"unique {place(placed.relation.name, key.columns)}"
-        predicate = None
-        if key.predicate is not None:
-            carried = self._carried(placed, Relation(placed.relation.name, _plain(placed), uniques=(key,))).uniques
-            if not carried:
+        carried = key
+        if not key.plain:
+            said = self._carried(placed, Relation(placed.relation.name, _plain(placed), uniques=(key,))).uniques
+            if not said:
                 self._unchecked(f"{where} where {key.predicate}", "its condition cannot be said in the target")
                 return
-            predicate = carried[0].predicate
-        yield from self._try(placed, where, lambda: (integrity.unique(placed, key, predicate=predicate),))
+            carried = said[0]
+        yield from self._try(placed, where, lambda: (integrity.unique(placed, key, carried=carried),))
 
     def _condition(self, placed: Placed, check: vocabulary.Check) -> Iterator[Check]:
         name = check.name or check.expression

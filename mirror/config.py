@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from mirror_connectors.base import Mode
 from mirror_connectors.errors import ConfigError
-from mirror_connectors.schema import ForeignKey, Origin, RelationName, split_name
+from mirror_connectors.schema import ForeignKey, ObjectKind, Origin, RelationName, split_name
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _EMBEDDED = re.compile(r"(sqlite|duckdb):///(?!/)(?P<path>.+)")
@@ -57,6 +57,8 @@ class Target(_Part):
 
     url: str = Field(repr=False)
     mode: Mode = Mode.FILL
+    objects: Annotated[tuple[ObjectKind, ...], BeforeValidator(_as_tuple)] = ()
+    """What a target of the source's engine gets besides relations."""
 
 
 class Link(_Part):

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -179,10 +179,10 @@ def _look(given: str, folder: Path, others: Sequence[_Found]) -> _Found:
 
 
 def _without(schema: Schema, names: Sequence[RelationName]) -> Schema:
-    return Schema(
-        tuple(relation for relation in schema if relation.name not in names),
-        tuple(key for key in schema.foreign_keys if not {key.child, key.parent} & {*names}),
-        schema.findings,
+    return replace(
+        schema,
+        relations=tuple(relation for relation in schema if relation.name not in names),
+        foreign_keys=tuple(key for key in schema.foreign_keys if not {key.child, key.parent} & {*names}),
     )
 
 

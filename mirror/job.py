@@ -78,7 +78,8 @@ def open_targets(config: Config, *, read_only: bool) -> Iterator[dict[str, Conne
 
 def inspect_source(config: Config, source: str, connector: Connector) -> Schema:
     """Read the schema of one source, as far as the configuration includes it."""
-    return connector.inspect(keep=config.sources[source].keeps)
+    target = config.targets.get(source)
+    return connector.inspect(keep=config.sources[source].keeps, objects=target.objects if target else ())
 
 
 def link_up(config: Config, schema: Schema) -> Schema:
@@ -163,7 +164,7 @@ def _why_unfit(saved: Profile, config: Config) -> str | None:
 
 def _keys_added(config: Config, schema: Schema) -> set[tuple[RelationName, tuple[str, ...]]]:
     """Return the undeclared keys that only one of the configuration and a saved schema knows."""
-    keys = [(relation.name, key) for relation in schema for key in relation.keys if not key.predicate]
+    keys = [(relation.name, key) for relation in schema for key in relation.keys if key.plain]
     declared = {(name, frozenset(key.columns)) for name, key in keys if key.origin is Origin.DECLARED}
     known = {(name, key.columns) for name, key in keys if key.origin is not Origin.DECLARED}
     wanted = {key.place for key in config.keys if (key.place[0], frozenset(key.columns)) not in declared}
@@ -257,7 +258,20 @@ def _find_profile(
         changes = [line for name, part in parts.items() for line in drift(saved, name, part)]
         if changes:
             raise DriftError(changes)
-        return saved, identities
+        return replace(saved, schema=_with_texts(saved.schema, parts)), identities
+
+
+def _with_texts(saved: Schema, parts: Mapping[str, Schema]) -> Schema:
+    """Take what targets get on request from the sources that were reached: other objects may be asked for than when they were profiled."""
+    defaults = {(r.name, c.name): c.default for part in parts.values() for r in part for c in r.columns}
+    relations = tuple(
+        replace(r, columns=tuple(replace(c, default=defaults.get((r.name, c.name), c.default)) for c in r.columns))
+        for r in saved
+    )
+    kept = tuple(one for one in saved.objects if one.source not in parts)
+    return replace(
+        saved, relations=relations, objects=(*kept, *(one for part in parts.values() for one in part.objects))
+    )
 
 
 def _book(config: Config, booking: Booking, profile: Profile, identities: Mapping[str, str]) -> None:

@@ -146,7 +146,7 @@ def distinct_keys(relation: Relation, profile: RelationProfile, given: Given, fi
     for wanted in given.asked:
         decider.please(wanted)
     for key in sorted(relation.keys, key=lambda key: len(key.columns)):
-        if key.predicate is None:
+        if key.plain:
             decider.decide(key, findings)
     return decider.choices
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
@@ -97,9 +97,13 @@ def _part(plan: Plan, source: str) -> Schema:
     """Return what a source's own database declares of the planned relations; links, and keys of the configuration, are no constraint of it."""
     planned = {step.relation.name for step in plan.relations if step.relation.name.source == source}
     part = plan.schema.of_source(source)
-    return Schema(
-        tuple(relation.as_declared for relation in part.relations if relation.name in planned),
-        tuple(k for k in part.foreign_keys if k.origin is Origin.DECLARED and {k.child, k.parent} <= planned),
+    return replace(
+        part,
+        relations=tuple(relation.as_declared for relation in part.relations if relation.name in planned),
+        foreign_keys=tuple(
+            k for k in part.foreign_keys if k.origin is Origin.DECLARED and {k.child, k.parent} <= planned
+        ),
+        findings=(),
     )
 
 

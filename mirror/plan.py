@@ -22,7 +22,7 @@ from mirror.keys import Choices, Given, Reference, distinct_keys
 from mirror.rules import check_rules, ruled
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, PlanError
-from mirror_connectors.schema import Finding, ForeignKey, Relation, RelationKind, RelationName, Schema
+from mirror_connectors.schema import Finding, ForeignKey, Key, Relation, RelationKind, RelationName, Schema
 from mirror_profiles.semantics import Meaning, meaning_of
 from mirror_profiles.structure import MIRRORED, precedence
 
@@ -187,11 +187,15 @@ def _left_out(schema: Schema) -> Iterator[Finding]:
             )
         if relation.kind is RelationKind.TABLE:
             for key in relation.uniques:
-                if key.predicate is not None:
+                if not key.plain:
                     yield Finding(
                         f"{relation.name}({', '.join(key.columns)})",
-                        "partial unique: not made by construction, only checked after the load",
+                        f"{_sort(key)} unique: not made by construction, only checked after the load",
                     )
+
+
+def _sort(key: Key) -> str:
+    return "partial" if key.predicate else "expression" if key.expressions else "prefix"
 
 
 def _asked(schema: Schema) -> dict[RelationName, tuple[frozenset[str], ...]]:
@@ -207,7 +211,7 @@ def _asked(schema: Schema) -> dict[RelationName, tuple[frozenset[str], ...]]:
         pairs = list(zip(key.columns, key.parent_columns, strict=True))
         for unique in schema.relation(key.child).keys:
             wanted = frozenset(theirs for ours, theirs in pairs if ours in unique.columns)
-            known = any(set(one.columns) <= wanted and not one.predicate for one in schema.relation(key.parent).keys)
+            known = any(set(one.columns) <= wanted and one.plain for one in schema.relation(key.parent).keys)
             if wanted and not known and set(unique.columns) <= filled and key.parent != key.child:
                 found.setdefault(key.parent, []).append(wanted)
     return {name: tuple(dict.fromkeys(sets)) for name, sets in found.items()}
@@ -353,7 +357,7 @@ class _Planner:
         parent = self.planned.get(foreign_key.parent)
         if parent is None or parent.copy is not None:
             declared = self.profile.schema.relation(foreign_key.parent).keys
-            sets = [frozenset(one.columns) for one in declared if one.predicate is None]
+            sets = [frozenset(one.columns) for one in declared if one.plain]
         else:
             sets = list(parent.distinct)
         pairs = {theirs: ours for ours, theirs in _pairs(foreign_key)}
@@ -539,7 +543,7 @@ class _Planner:
         """Return the share of parents that have a child, as far as it is known."""
         found, marginal = self._fan_out(key), self._fan_out(key).marginal
         child = self.profile.schema.relation(key.child)
-        if any(set(one.columns) <= set(key.columns) for one in child.keys if one.predicate is None):
+        if any(set(one.columns) <= set(key.columns) for one in child.keys if one.plain):
             return min(found.children * (1 - found.nulls - found.orphans) / max(found.parents, 1), 1.0)
         if found.ranks:
             return sum(rank > 0 for rank in found.ranks) / len(found.ranks)

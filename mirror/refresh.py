@@ -133,7 +133,7 @@ def _spell(key: Key | None) -> str:
         return "none"
     condition = f" where {key.predicate}" if key.predicate else ""
     nulls = "" if key.nulls_distinct else ", NULLs equal"
-    return f"({', '.join(key.columns)}){nulls}{condition}"
+    return f"({', '.join(key.expressions or key.columns)}){nulls}{condition}"
 
 
 # --- Schedule ---------------------------------------------------------------------------------------------------------

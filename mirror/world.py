@@ -47,14 +47,14 @@ def _with_keys(schema: Schema, keys: Sequence[tuple[RelationName, tuple[str, ...
         for column in columns:
             _column(schema, name, column, what)
         relation = relations[name]
-        if any(set(key.columns) == set(columns) and not key.predicate for key in relation.keys):
+        if any(set(key.columns) == set(columns) and key.plain for key in relation.keys):
             continue
         key = Key(columns, origin=Origin.LINKED)
         if relation.primary_key is None:
             relations[name] = replace(relation, primary_key=key)
         else:
             relations[name] = replace(relation, uniques=(*relation.uniques, key))
-    return Schema(tuple(relations.values()), schema.foreign_keys, schema.findings)
+    return replace(schema, relations=tuple(relations.values()))
 
 
 def _with_links(schema: Schema, links: Sequence[ForeignKey]) -> World:
@@ -64,7 +64,7 @@ def _with_links(schema: Schema, links: Sequence[ForeignKey]) -> World:
         place = (link.child, link.columns, link.parent, link.parent_columns)
         declared = keys.get(place)
         keys[place] = link if declared is None else replace(declared, same=link.same)
-    return World(Schema(schema.relations, tuple(keys.values()), schema.findings))
+    return World(replace(schema, foreign_keys=tuple(keys.values())))
 
 
 def _check(schema: Schema, link: ForeignKey) -> None:

@@ -22,6 +22,7 @@ from mirror_connectors import (
     Check,
     Column,
     Engine,
+    Exclusion,
     ForeignKey,
     Index,
     Key,
@@ -296,7 +297,7 @@ def test_what_cannot_be_said_in_the_target_is_a_finding(sqlite_url: str) -> None
         name("room"),
         (whole("id"), text("period")),
         checks=(Check("regexp_matches(period, '^[0-9]+$')", "shape"), Check("id > 0", "positive")),
-        exclusions=("EXCLUDE USING gist (period WITH &&)",),
+        exclusions=(Exclusion("EXCLUDE USING gist (period WITH &&)"),),
     )
     world = World()
     world.add(relation, [0], ["x"])

@@ -14,6 +14,7 @@ from mirror_connectors import (
     Check,
     Column,
     Engine,
+    Exclusion,
     ForeignKey,
     Identity,
     Index,
@@ -189,7 +190,7 @@ def test_nothing_is_dropped_in_silence() -> None:
         "id",
         uniques=(Key(("told",), "u", nulls_distinct=False), Key(("given",), "p", predicate="f(given)")),
         checks=(Check("(given > 0)"), Check("f(given)", "secret")),
-        exclusions=("EXCLUDE USING gist (x WITH &&)",),
+        exclusions=(Exclusion("EXCLUDE USING gist (x WITH &&)"),),
         indexes=(Index("plain", ("given",)), Index("odd", (), native="CREATE INDEX odd ON rich (f(given))")),
     )
     parted = replace(whole("parted"), kind=RelationKind.PARTITIONED)

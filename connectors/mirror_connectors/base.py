@@ -7,13 +7,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     import pyarrow as pa
     from sqlalchemy.sql import Executable
 
-    from mirror_connectors.schema import Finding, Relation, Schema
+    from mirror_connectors.schema import Finding, ObjectKind, Relation, Schema
 
 
 class Engine(StrEnum):
@@ -79,9 +79,12 @@ class Connector(Protocol):
     def noticed(self) -> tuple[Finding, ...]:
         """What only reading rows can show: values of the source that no Arrow type holds, and what stands for them."""
 
-    def inspect(self, *, keep: Callable[[str, str], bool] | None = None) -> Schema:
+    def inspect(
+        self, *, keep: Callable[[str, str], bool] | None = None, objects: Collection[ObjectKind] = ()
+    ) -> Schema:
         """Read the schema. ``keep(schema, table)`` false leaves a relation out. Views are listed with kind VIEW and no rows are read.
 
+        ``objects`` are those whose text is read as well, into `Schema.objects`; what the engine's connector cannot read is a finding.
         Raises ConnectError when no session can be opened.
         """
 

@@ -16,11 +16,11 @@ from mirror_connectors.duckdb_catalog import nested, read_catalog
 from mirror_connectors.duckdb_load import DuckdbLoad
 from mirror_connectors.errors import ConnectError, ReadError, UnsupportedError
 from mirror_connectors.files import file_identity, file_of, partial_beside, publish, remove_database, why_unusable
-from mirror_connectors.schema import Column, Finding, Relation, RelationKind, Schema
+from mirror_connectors.schema import Column, Finding, ObjectKind, Relation, RelationKind, Schema
 from mirror_connectors.translation import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy.sql import Executable
@@ -125,13 +125,15 @@ class DuckdbConnector:
 
     # ------------------------------------------------------------------------------------------------------ reading
 
-    def inspect(self, *, keep: Callable[[str, str], bool] | None = None) -> Schema:
+    def inspect(
+        self, *, keep: Callable[[str, str], bool] | None = None, objects: Collection[ObjectKind] = ()
+    ) -> Schema:
         """Read the catalog, and scan the columns that may hold what no other engine has: infinite dates, huge integers."""
         if not self._read_only and not self._path.exists():
             return Schema(())
         schema = read_catalog(self.source, self._select)
         relations: list[Relation] = []
-        findings: list[Finding] = []
+        findings = [*sql.not_read(self.source, objects, self.engine)]
         for relation in schema:
             if keep is not None and not keep(relation.name.schema, relation.name.table):
                 continue

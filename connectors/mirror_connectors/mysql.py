@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
@@ -14,11 +15,11 @@ from mirror_connectors import sql
 from mirror_connectors.base import Engine, Mode, Sample
 from mirror_connectors.errors import ConfigError, ConnectError, ReadError, UnsupportedError
 from mirror_connectors.mysql_catalog import GEOMETRY, read_schema
-from mirror_connectors.schema import Column, Finding, Relation, Schema
+from mirror_connectors.schema import Column, Finding, ObjectKind, Relation, Schema
 from mirror_connectors.translation import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     import pymysql
@@ -154,12 +155,15 @@ class MysqlConnector:
 
     # ---------------------------------------------------------------------------------------------------- reading
 
-    def inspect(self, *, keep: Callable[[str, str], bool] | None = None) -> Schema:
+    def inspect(
+        self, *, keep: Callable[[str, str], bool] | None = None, objects: Collection[ObjectKind] = ()
+    ) -> Schema:
         """Read the schema of the URL's database; see `Connector.inspect`."""
         self._reading()
         with self._asking(f"cannot inspect {self.shown_url}"):
             mariadb = "mariadb" in str(self._ask("SELECT VERSION()")[0][0]).lower()
-            return read_schema(self._ask, self.source, self._database, keep, mariadb=mariadb)
+            schema = read_schema(self._ask, self.source, self._database, keep, mariadb=mariadb)
+        return replace(schema, findings=(*schema.findings, *sql.not_read(self.source, objects, self.engine)))
 
     def identity(self) -> str:
         """Name the server by the number that it gave itself, else by host, port and folder; and the database."""

@@ -14,11 +14,11 @@ from mirror_connectors import sql
 from mirror_connectors.base import Engine, Mode, Sample
 from mirror_connectors.errors import ConnectError, ReadError, UnsupportedError
 from mirror_connectors.postgresql_catalog import read_schema
-from mirror_connectors.schema import Column, Finding, Relation, RelationKind, Schema
+from mirror_connectors.schema import Column, Finding, ObjectKind, Relation, RelationKind, Schema
 from mirror_connectors.translation import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     import psycopg
@@ -182,7 +182,9 @@ class PostgresqlConnector:
 
     # ---------------------------------------------------------------------------------------------------- reading
 
-    def inspect(self, *, keep: Callable[[str, str], bool] | None = None) -> Schema:
+    def inspect(
+        self, *, keep: Callable[[str, str], bool] | None = None, objects: Collection[ObjectKind] = ()
+    ) -> Schema:
         """Read the schema from the catalog; see `Connector.inspect`."""
         with self._asking(f"cannot inspect {self.shown_url}") as session:
             return read_schema(session, self.source, keep)

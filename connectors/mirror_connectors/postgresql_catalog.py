@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ import pyarrow as pa
 from mirror_connectors.schema import (
     Check,
     Column,
+    Exclusion,
     Finding,
     ForeignKey,
     Identity,
@@ -80,9 +81,14 @@ SELECT k.conrelid, k.contype::text, k.conname, k.conkey::int[], k.confrelid, k.c
        k.condeferrable, k.convalidated, k.confdeltype::text, k.confupdtype::text,
        pg_catalog.pg_get_constraintdef(k.oid), pg_catalog.pg_get_expr(k.conbin, k.conrelid),
        COALESCE((pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct')::bool, false),
-       COALESCE((pg_catalog.to_jsonb(k) ->> 'conperiod')::bool, false)
+       COALESCE((pg_catalog.to_jsonb(k) ->> 'conperiod')::bool, false),
+       CASE WHEN k.conexclop IS NOT NULL THEN ARRAY(
+         SELECT ARRAY[pg_catalog.pg_get_indexdef(k.conindid, o.place::int, false), p.oprname::text]
+         FROM pg_catalog.unnest(k.conexclop) WITH ORDINALITY AS o (oid, place)
+         JOIN pg_catalog.pg_operator p ON p.oid = o.oid ORDER BY o.place) END,
+       pg_catalog.pg_get_expr(i.indpred, i.indrelid), k.condeferred, k.confmatchtype::text
 FROM pg_catalog.pg_constraint k
-LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = k.conindid AND k.contype IN ('p', 'u')
+LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x')
 WHERE k.conrelid = ANY (%s) AND k.contype IN ('p', 'u', 'f', 'c', 'x')
   AND (k.contype <> 'f' OR k.conparentid = 0)
 ORDER BY k.conrelid, k.contype, k.conname"""
@@ -92,6 +98,13 @@ SELECT i.indrelid, c.relname, i.indisunique, i.indkey::int2[]::int[], i.indnkeya
        pg_catalog.pg_get_expr(i.indpred, i.indrelid), i.indexprs IS NOT NULL,
        COALESCE((pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct')::bool, false),
        pg_catalog.pg_get_indexdef(i.indexrelid),
+       ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, n, false)
+             FROM pg_catalog.generate_series(1, i.indnkeyatts) AS n) AS parts,
+       CASE WHEN i.indexprs IS NOT NULL THEN ARRAY(
+         SELECT DISTINCT d.refobjsubid::int FROM pg_catalog.pg_depend d
+         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = i.indexrelid
+           AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0
+         ORDER BY 1) END AS reads,
        a.amname = 'btree' AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = i.indnatts
          AND 0 = ALL (i.indoption::int2[])
          AND NOT EXISTS (SELECT FROM pg_catalog.pg_opclass o WHERE o.oid = ANY (i.indclass::oid[]) AND NOT o.opcdefault)
@@ -155,7 +168,7 @@ class _Parts:
     primary: Key | None = None
     uniques: list[Key] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
-    exclusions: list[str] = field(default_factory=list)
+    exclusions: list[Exclusion] = field(default_factory=list)
     indexes: list[Index] = field(default_factory=list)
 
     def named(self, numbers: Iterable[int]) -> tuple[str, ...]:
@@ -182,7 +195,7 @@ def read_schema(connection: Connection, source: str, keep: Callable[[str, str], 
     foreign_keys: list[ForeignKey] = []
     for row in connection.execute(_CONSTRAINTS, (oids,)).fetchall():
         if row[1] != "f":
-            _add_constraint(parts[row[0]], row, findings)
+            _add_constraint(parts[row[0]], row)
         elif (parent := parts.get(row[4])) is not None:
             foreign_keys.append(_foreign_key(parts[row[0]], parent, row))
         else:
@@ -297,18 +310,19 @@ def arrow_type(name: str, modifier: int) -> pa.DataType:
     return _PLAIN.get(name, pa.string())
 
 
-def _add_constraint(parts: _Parts, row: Row, findings: list[Finding]) -> None:
+def _add_constraint(parts: _Parts, row: Row) -> None:
     kind, name, numbers = row[1:4]
-    deferrable, definition, expression, nulls_equal, temporal = row[6], *row[10:14]
+    deferrable, definition, expression, nulls_equal, temporal, pairs, predicate, deferred = row[6], *row[10:17]
     if kind == "x" or temporal:
-        parts.exclusions.append(definition)
+        operators = tuple((part, operator) for part, operator in pairs or ())
+        parts.exclusions.append(Exclusion(definition, name, operators, predicate, deferrable))
         return
     if kind == "c":
         parts.checks.append(Check(expression, name))
         return
-    if deferrable:
-        findings.append(Finding(str(parts.name), f"key {name} is deferrable; it is not in a target that lacks it"))
-    key = Key(parts.named(numbers), name, nulls_distinct=not nulls_equal)
+    key = Key(
+        parts.named(numbers), name, nulls_distinct=not nulls_equal, deferrable=deferrable, deferred=bool(deferred)
+    )
     if kind == "p":
         parts.primary = key
     else:
@@ -323,6 +337,8 @@ def _foreign_key(child: _Parts, parent: _Parts, row: Row) -> ForeignKey:
         parent.named(row[5]),
         row[2],
         deferrable=row[6],
+        deferred=bool(row[16]),
+        full=row[17] == "f",
         validated=row[7],
         on_delete=_ACTIONS.get(row[8]),
         on_update=_ACTIONS.get(row[9]),
@@ -330,9 +346,11 @@ def _foreign_key(child: _Parts, parent: _Parts, row: Row) -> ForeignKey:
 
 
 def _add_index(parts: _Parts, row: Row) -> None:
-    _, name, unique, numbers, key_count, predicate, computed, nulls_equal, definition, plain = row
+    _, name, unique, numbers, key_count, predicate, computed, nulls_equal, definition, spelled, reads, plain = row
     columns: Sequence[str] = parts.named(number for number in numbers[:key_count] if number)
-    if unique and not computed:
-        parts.uniques.append(Key(tuple(columns), name, nulls_distinct=not nulls_equal, predicate=predicate))
+    if unique:
+        read = parts.named(number for number in reads if number in parts.numbers) if computed else columns
+        key = Key(tuple(read), name, nulls_distinct=not nulls_equal, predicate=predicate, native=definition)
+        parts.uniques.append(replace(key, expressions=tuple(spelled) if computed else ()))
     else:
         parts.indexes.append(Index(name, tuple(columns), unique, None if plain else definition))

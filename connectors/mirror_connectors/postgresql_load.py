@@ -366,13 +366,14 @@ class PostgresqlLoad:
     def _add_keys(self, session: Connection, relation: Relation) -> None:
         table = sql.qualified(_PREPARER, relation.name)
         for key in relation.keys:
-            if key.predicate is None:
+            if key.plain and key.native is None:
                 session.execute(sql.add_key(relation, key, _PREPARER).encode())
-            elif not self._try(session, sql.create_unique_index(relation, key, _PREPARER)):
-                self._note(relation, f"the partial unique {key.name} is not understood there and is left out")
-        for definition in relation.exclusions:
-            if not self._try(session, f"ALTER TABLE {table} ADD {definition}"):
-                self._note(relation, "an EXCLUDE constraint is not understood there and is left out")
+            elif not self._try(session, key.native or sql.create_unique_index(relation, key, _PREPARER)):
+                self._note(relation, f"the unique {key.name} is not understood there and is left out")
+        for exclusion in relation.exclusions:
+            name = f"CONSTRAINT {sql.quoted(_PREPARER, exclusion.name)} " if exclusion.name else ""
+            if not self._try(session, f"ALTER TABLE {table} ADD {name}{exclusion.definition}"):
+                self._note(relation, f"the exclusion {exclusion.name or ''} is not understood there and is left out")
         for index in relation.indexes:
             if not self._try(session, sql.create_index(relation, index, _PREPARER)):
                 self._note(relation, f"index {index.name} is not understood there and is left out")

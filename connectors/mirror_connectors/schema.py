@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -92,6 +92,20 @@ class Origin(StrEnum):
     INFERRED = "inferred"
 
 
+class ObjectKind(StrEnum):
+    """What a target of the source's engine may have besides relations, on request: its text may say more than a schema must."""
+
+    VIEWS = "views"
+    """Materialized ones too."""
+    FUNCTIONS = "functions"
+    TRIGGERS = "triggers"
+    RULES = "rules"
+    POLICIES = "policies"
+    COMMENTS = "comments"
+    DEFAULTS = "defaults"
+    """Those that are more than a literal or a plain call."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column. ``type`` is how its values travel; ``native`` is the engine's own spelling, enough to create it again."""
@@ -102,7 +116,11 @@ class Column:
     nullable: bool = True
     default: str | None = None
     generated: str | None = None
+    virtual: bool = False
+    """Whether a generated column is computed when it is read, and not stored."""
     identity: Identity | None = None
+    sequence: str | None = None
+    """The sequence that numbers the rows by default, by its name in the engine; several columns may share one."""
     domain: str | None = None
     enum: tuple[str, ...] | None = None
     length: int | None = None
@@ -122,6 +140,20 @@ class Key:
     """SQL condition of a partial unique index; None covers all rows."""
     origin: Origin = Origin.DECLARED
     """Only what is declared becomes a constraint of a target."""
+    expressions: tuple[str, ...] = ()
+    """The key's parts in the engine's SQL, where one of them is more than a column; ``columns`` are then all that they read."""
+    prefixes: tuple[int | None, ...] = ()
+    """For each column how many of its first characters (bytes for binary) count; () where all values count whole."""
+    deferrable: bool = False
+    deferred: bool = False
+    """Whether a deferrable key waits for the end of a transaction unless told otherwise."""
+    native: str | None = None
+    """The engine's own words, where columns, NULLs and predicate do not say all: methods, orders, included columns."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether no two rows of the relation may be equal in ``columns``, whatever else they hold, but for NULLs."""
+        return self.predicate is None and not self.expressions and not self.prefixes
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +162,65 @@ class Check:
 
     expression: str
     name: str | None = None
+    validated: bool = True
+    """Whether all rows are known to satisfy it; not those that were there before one that is NOT VALID."""
+    of_type: bool = False
+    """Whether it is its column's domain that says so, and nothing that is declared on the relation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """An EXCLUDE constraint, or a key WITHOUT OVERLAPS: no two rows for which every operator holds between their parts."""
+
+    definition: str
+    """The engine's own words, without the constraint's name."""
+    name: str | None = None
+    parts: tuple[tuple[str, str], ...] = ()
+    """(column or expression in the engine's SQL, operator), such as ``("room", "=")`` and ``("period", "&&")``."""
+    predicate: str | None = None
+    """SQL condition of the rows that count; None for all."""
+    deferrable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A part of a partitioned relation. ``bounds`` and ``key`` are the engine's own words."""
+
+    name: RelationName
+    parent: RelationName
+    bounds: str
+    key: str | None = None
+    """How it is partitioned in turn; None where rows live in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partitioning:
+    """How a relation's rows are spread: ``key`` in the engine's own words, parts in the order in which they can be made."""
+
+    key: str
+    partitions: tuple[Partition, ...] = ()
+    condition: str | None = None
+    """SQL condition that rows must meet to have a place, as far as it can be said; None where every row has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A generator of numbers: its name in the engine, its options as CREATE SEQUENCE takes them, and whose column owns it."""
+
+    source: str
+    name: str
+    options: str
+    owner: tuple[RelationName, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """Something besides relations that a schema has or needs, in the engine's own words: a type, an extension, a view."""
+
+    source: str
+    kind: str
+    name: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +244,12 @@ class Relation:
     primary_key: Key | None = None
     uniques: tuple[Key, ...] = ()
     checks: tuple[Check, ...] = ()
-    exclusions: tuple[str, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
     indexes: tuple[Index, ...] = ()
     comment: str | None = None
+    partitioning: Partitioning | None = None
+    inherits: tuple[RelationName, ...] = ()
+    """Relations whose columns it has and among whose rows its own are shown; its rows live, and count, only here."""
 
     def column(self, name: str) -> Column:
         """Return the column of that name; raises SchemaError naming those that exist."""
@@ -198,7 +292,11 @@ class ForeignKey:
     name: str | None = None
     origin: Origin = Origin.DECLARED
     deferrable: bool = False
+    deferred: bool = False
+    """Whether a deferrable key waits for the end of a transaction unless told otherwise."""
     validated: bool = True
+    full: bool = False
+    """Whether its columns are NULL together or not at all (MATCH FULL)."""
     on_delete: str | None = None
     on_update: str | None = None
     same: tuple[tuple[str, str], ...] = ()
@@ -224,6 +322,11 @@ class Schema:
     relations: tuple[Relation, ...]
     foreign_keys: tuple[ForeignKey, ...] = ()
     findings: tuple[Finding, ...] = ()
+    types: tuple[Definition, ...] = ()
+    """Types, and the extensions that bring some, in the order in which they can be made."""
+    sequences: tuple[Sequence, ...] = ()
+    objects: tuple[Definition, ...] = ()
+    """Views, functions, triggers and other objects that were asked for, in the order in which they can be made."""
 
     @cached_property
     def _by_name(self) -> dict[RelationName, Relation]:
@@ -249,6 +352,9 @@ class Schema:
             tuple(r for r in self.relations if r.name.source == source),
             tuple(f for f in self.foreign_keys if f.child.source == source == f.parent.source),
             tuple(f for f in self.findings if f.where.split(".", 1)[0] == source),
+            tuple(t for t in self.types if t.source == source),
+            tuple(s for s in self.sequences if s.source == source),
+            tuple(o for o in self.objects if o.source == source),
         )
 
     def parents_of(self, name: RelationName) -> tuple[ForeignKey, ...]:
@@ -268,7 +374,7 @@ class Schema:
                     ),
                     r.kind,
                     r.primary_key,
-                    r.uniques,
+                    tuple(replace(key, native=None) for key in r.uniques),
                     r.checks,
                 )
                 for r in self.relations
@@ -278,12 +384,15 @@ class Schema:
         return hashlib.sha256(dump_schema(bare)).hexdigest()
 
 
-def union(schemas: Sequence[Schema]) -> Schema:
+def union(schemas: Collection[Schema]) -> Schema:
     """Put the schemas of several sources side by side."""
     return Schema(
         tuple(relation for schema in schemas for relation in schema.relations),
         tuple(key for schema in schemas for key in schema.foreign_keys),
         tuple(finding for schema in schemas for finding in schema.findings),
+        tuple(definition for schema in schemas for definition in schema.types),
+        tuple(sequence for schema in schemas for sequence in schema.sequences),
+        tuple(definition for schema in schemas for definition in schema.objects),
     )
 
 

@@ -19,10 +19,20 @@ from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from mirror_connectors.base import Engine, writable_columns
 from mirror_connectors.errors import LoadError, MirrorError
-from mirror_connectors.schema import Column, Finding, ForeignKey, Identity, Index, Key, Relation, RelationName
+from mirror_connectors.schema import (
+    Column,
+    Finding,
+    ForeignKey,
+    Identity,
+    Index,
+    Key,
+    ObjectKind,
+    Relation,
+    RelationName,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql import ClauseElement, Executable
@@ -143,7 +153,11 @@ def key_clause(key: Key, preparer: IdentifierPreparer, *, primary: bool) -> str:
     """Spell a key as a table constraint."""
     name = f"CONSTRAINT {quoted(preparer, key.name)} " if key.name else ""
     kind = "PRIMARY KEY" if primary else "UNIQUE" if key.nulls_distinct else "UNIQUE NULLS NOT DISTINCT"
-    return f"{name}{kind} ({quoted(preparer, *key.columns)})"
+    return f"{name}{kind} ({quoted(preparer, *key.columns)}){_waiting(key)}"
+
+
+def _waiting(key: Key | ForeignKey) -> str:
+    return f" DEFERRABLE{' INITIALLY DEFERRED' if key.deferred else ''}" if key.deferrable else ""
 
 
 def foreign_key_clause(key: ForeignKey, preparer: IdentifierPreparer) -> str:
@@ -153,13 +167,13 @@ def foreign_key_clause(key: ForeignKey, preparer: IdentifierPreparer) -> str:
         f"{name}FOREIGN KEY ({quoted(preparer, *key.columns)})",
         f"REFERENCES {qualified(preparer, key.parent)} ({quoted(preparer, *key.parent_columns)})",
     ]
+    if key.full:
+        words.append("MATCH FULL")
     if key.on_delete:
         words.append(f"ON DELETE {key.on_delete}")
     if key.on_update:
         words.append(f"ON UPDATE {key.on_update}")
-    if key.deferrable:
-        words.append("DEFERRABLE")
-    return " ".join(words)
+    return " ".join(words) + _waiting(key)
 
 
 def create_table(
@@ -174,13 +188,13 @@ def create_table(
 ) -> str:
     """Spell CREATE TABLE. ``keys`` false leaves primary key and uniques for `add_key`.
 
-    Partial uniques are never in it: they need `create_unique_index`.
+    Uniques that are partial or over expressions are never in it: they need `create_unique_index`.
     """
     clauses = [define(column, preparer) for column in relation.columns]
     if keys and relation.primary_key is not None:
         clauses.append(key_clause(relation.primary_key, preparer, primary=True))
     if keys:
-        clauses += [key_clause(key, preparer, primary=False) for key in relation.uniques if key.predicate is None]
+        clauses += [key_clause(key, preparer, primary=False) for key in relation.uniques if key.plain]
     if checks:
         for check in relation.checks:
             name = f"CONSTRAINT {quoted(preparer, check.name)} " if check.name else ""
@@ -202,11 +216,12 @@ def add_foreign_key(key: ForeignKey, preparer: IdentifierPreparer) -> str:
 
 
 def create_unique_index(relation: Relation, key: Key, preparer: IdentifierPreparer) -> str:
-    """Spell a partial unique as the index that it is."""
+    """Spell a unique that is partial or over expressions as the index that it is."""
     name = key.name or short_name(f"{relation.name.table}_{'_'.join(key.columns)}_key", 63)
     where = f" WHERE {key.predicate}" if key.predicate else ""
     nulls = "" if key.nulls_distinct else " NULLS NOT DISTINCT"
-    target = f"{qualified(preparer, relation.name)} ({quoted(preparer, *key.columns)})"
+    parts = ", ".join(f"({part})" for part in key.expressions) or quoted(preparer, *key.columns)
+    target = f"{qualified(preparer, relation.name)} ({parts})"
     return f"CREATE UNIQUE INDEX {quoted(preparer, name)} ON {target}{nulls}{where}"
 
 
@@ -438,6 +453,12 @@ def shown_url(url: sa.URL) -> str:
     secret = ("pass", "secret", "token", "key")
     query: Mapping[str, Any] = {k: "***" if any(s in k.lower() for s in secret) else v for k, v in url.query.items()}
     return url.set(query=query).render_as_string(hide_password=True)
+
+
+def not_read(source: str, objects: Collection[ObjectKind], engine: Engine) -> tuple[Finding, ...]:
+    """Make one finding of the objects that were asked for and that an engine's connector does not read."""
+    named = ", ".join(objects)
+    return (Finding(source, f"{named} were asked for and are not carried over on {engine}"),) if objects else ()
 
 
 def summary(where: RelationName, what: str, columns: Sequence[str]) -> tuple[Finding, ...]:

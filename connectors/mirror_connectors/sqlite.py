@@ -22,6 +22,7 @@ from mirror_connectors.schema import (
     Column,
     Finding,
     ForeignKey,
+    ObjectKind,
     Origin,
     Relation,
     RelationKind,
@@ -34,7 +35,7 @@ from mirror_connectors.standing import refuse_misfits, tables
 from mirror_connectors.translation import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy.sql import Executable
@@ -132,7 +133,9 @@ class SqliteConnector:
 
     # ------------------------------------------------------------------------------------------------------ reading
 
-    def inspect(self, *, keep: Callable[[str, str], bool] | None = None) -> Schema:
+    def inspect(
+        self, *, keep: Callable[[str, str], bool] | None = None, objects: Collection[ObjectKind] = ()
+    ) -> Schema:
         """Read the catalog, then scan each relation: what is stored decides types, and whether foreign keys hold."""
         if not self._read_only and not self._path.exists():
             return Schema(())
@@ -140,6 +143,7 @@ class SqliteConnector:
         kept = [r for r in schema if keep is None or keep(MAIN, r.name.table)]
         names = {r.name for r in kept}
         findings = [f for f in schema.findings if keep is None or keep(MAIN, RelationName.parse(f.where).table)]
+        findings += sql.not_read(self.source, objects, self.engine)
         relations: list[Relation] = []
         for relation in kept:
             if relation.kind is RelationKind.VIEW:
@@ -370,9 +374,7 @@ class _Load:
             bare = replace(bare, primary_key=None)
         with self._failing(f"{relation.name} could not be created"):
             self._connection.execute(self._spell(bare, keys))
-        self._after += [
-            sql.create_unique_index(bare, k, self._quoter) for k in relation.uniques if k.predicate is not None
-        ]
+        self._after += [sql.create_unique_index(bare, k, self._quoter) for k in relation.uniques if not k.plain]
         self._after += [sql.create_index(bare, index, self._quoter) for index in relation.indexes]
         return tuple(findings)
 

@@ -216,13 +216,17 @@ def translate(
     ``catalog`` is the one schema of an engine that has no others (the database's name on MariaDB).
     """
     names, placing = _place(schema, origin, target, catalog or DEFAULT_SCHEMA.get(target, ""))
-    findings = [*placing, *(f for relation in schema for f in _kind_findings(relation))]
+    findings = [*placing, *(f for relation in schema for f in _kind_findings(relation, alike=origin is target))]
     if origin is target:
-        relations = tuple(replace(r, name=names[r.name], kind=_kind(r)) for r in schema)
+        relations = tuple(replace(r, name=names[r.name]) for r in schema)
         keys = tuple(
             replace(k, child=names[k.child], parent=names.get(k.parent, k.parent)) for k in schema.foreign_keys
         )
-        return Schema(relations, keys), tuple(findings)
+        return replace(schema, relations=relations, foreign_keys=keys, findings=()), tuple(findings)
+    findings += [
+        Finding(source, f"its {kind} are in {origin}'s own words and are not created in {target}")
+        for source, kind in dict.fromkeys((one.source, one.kind) for one in schema.objects)
+    ]
     crossing = _Crossing(schema, origin, target, names)
     crossed = [crossing.relation(relation) for relation in schema]
     crossing.note_collations()
@@ -236,10 +240,10 @@ def _kind(relation: Relation) -> RelationKind:
     return RelationKind.TABLE if relation.kind is RelationKind.PARTITIONED else relation.kind
 
 
-def _kind_findings(relation: Relation) -> tuple[Finding, ...]:
+def _kind_findings(relation: Relation, *, alike: bool) -> tuple[Finding, ...]:
     where = str(relation.name)
     match relation.kind:
-        case RelationKind.PARTITIONED:
+        case RelationKind.PARTITIONED if not alike:
             return (Finding(where, "its partitions are not created in a target that lacks it; it becomes one table"),)
         case RelationKind.VIEW | RelationKind.FOREIGN:
             return (Finding(where, f"it is a {relation.kind} and is not created in the target"),)
@@ -422,7 +426,12 @@ class _Crossing:
         keys: list[Key] = []
         for key in relation.uniques:
             named = ", ".join(key.columns)
-            predicate = key.predicate
+            predicate, expressions = key.predicate, self._parts(key, columns)
+            if expressions is None:
+                self._note(
+                    relation, f"the unique over {named} reads parts of them and cannot be said in {self._target}"
+                )
+                continue
             if predicate is not None:
                 if self._target in (Engine.POSTGRESQL, Engine.SQLITE):
                     predicate = transpile(predicate, origin=self._origin, target=self._target, columns=columns)
@@ -432,10 +441,25 @@ class _Crossing:
             if not key.nulls_distinct and self._target is not Engine.POSTGRESQL:
                 self._note(relation, f"the unique over {named} treats NULLs as distinct in {self._target}")
             distinct = key.nulls_distinct or self._target is not Engine.POSTGRESQL
-            carried = Key(tuple(columns[c].name for c in key.columns), nulls_distinct=distinct, predicate=predicate)
+            carried = Key(
+                tuple(columns[c].name for c in key.columns),
+                nulls_distinct=distinct,
+                predicate=predicate,
+                expressions=expressions,
+            )
             if carried not in keys:
                 keys.append(carried)
         return tuple(keys)
+
+    def _parts(self, key: Key, columns: Mapping[str, Column]) -> tuple[str, ...] | None:
+        """Spell the expressions of a unique; None when one of them cannot be said, or counts some characters only."""
+        if key.prefixes or (key.expressions and self._target not in (Engine.POSTGRESQL, Engine.SQLITE)):
+            return None
+        spelled = (
+            transpile(part, origin=self._origin, target=self._target, columns=columns) for part in key.expressions
+        )
+        parts = [part for part in spelled if part is not None]
+        return tuple(parts) if len(parts) == len(key.expressions) else None
 
     def _indexes(self, relation: Relation, columns: Mapping[str, Column]) -> tuple[Index, ...]:
         kept: list[Index] = []
@@ -521,7 +545,7 @@ class _Crossing:
             return "the source has not validated it"
         parent = crossed[key.parent]
         named = {self._columns[key.parent][c].name for c in key.parent_columns}
-        if not any(set(k.columns) == named and k.predicate is None for k in parent.keys):
+        if not any(set(k.columns) == named and k.plain for k in parent.keys):
             return "its parent columns are no key"
         pairs = zip(key.columns, key.parent_columns, strict=True)
         if any(family(self._columns[key.child][a].type) != family(self._columns[key.parent][b].type) for a, b in pairs):

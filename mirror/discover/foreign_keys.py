@@ -436,7 +436,7 @@ def _weigh_parent(weighing: Weighing, child: Child, key: Found, named: Agreement
 
 def _leads_an_index(child: Child) -> bool:
     name = child.column.name
-    keys = (key.columns for key in child.relation.keys if not key.predicate and len(key.columns) > 1)
+    keys = (key.columns for key in child.relation.keys if key.plain and len(key.columns) > 1)
     return any(columns and columns[0] == name for columns in (*keys, *(i.columns for i in child.relation.indexes)))
 
 

@@ -87,8 +87,8 @@ class Surroundings:
 def find_keys(read: Read, around: Surroundings) -> tuple[list[Found], list[KeyCandidate]]:
     """Return the keys of a relation, declared and likely, and of these the ones that nobody declared. Raises ReadError."""
     relation = read.relation
-    found = [made for made in (_declared(read, key.columns) for key in relation.keys if not key.predicate) if made]
-    known = {frozenset(key.columns) for key in relation.keys if not key.predicate}
+    found = [made for made in (_declared(read, key.columns) for key in relation.keys if key.plain) if made]
+    known = {frozenset(key.columns) for key in relation.keys if key.plain}
     weighed = [
         (name, _weigh_single(read, name, around))
         for name in read.values
@@ -176,7 +176,7 @@ def _weigh_single(read: Read, name: str, around: Surroundings) -> Weighing:
         weighing.add(-1.5)
     if any(index.unique and index.columns == (name,) for index in relation.indexes):
         weighing.add(3.0, "has a unique index")
-    if any(name in key.columns and key.predicate for key in relation.uniques):
+    if any(name in key.columns and not key.plain for key in relation.uniques):
         weighing.add(-2.0)
     return weighing
 

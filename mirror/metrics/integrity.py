@@ -45,17 +45,19 @@ def primary_key(placed: Placed, key: Key) -> Check:
     return Check("primary key", place(placed.relation.name, key.columns), nulls + repeated)
 
 
-def unique(placed: Placed, key: Key, *, predicate: str | None) -> Check:
+def unique(placed: Placed, key: Key, *, carried: Key) -> Check:
     """Count the rows beyond the first of each key; rows with a NULL only where the key says that NULLs are equal.
 
-    ``predicate`` is the condition of a partial unique as the target's engine spells it.
+    ``carried`` is the key as the target's engine spells its condition and its expressions.
     """
     rows = placed.rows("t")
     columns = _columns(rows, placed.twins(key.columns))
+    if carried.expressions:
+        columns = tuple(_as_written(f"({part})") for part in carried.expressions)
     conditions = [complete(columns)] if key.nulls_distinct else []
-    if predicate is not None:
-        conditions.append(_as_written(predicate))
-    where = place(placed.relation.name, key.columns)
+    if carried.predicate is not None:
+        conditions.append(_as_written(carried.predicate))
+    where = place(placed.relation.name, key.expressions or key.columns)
     repeated = _repeated(placed, rows, columns, conditions)
     return Check("unique", where if key.predicate is None else f"{where} where {key.predicate}", repeated)
 

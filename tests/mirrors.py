@@ -10,6 +10,14 @@ from pathlib import Path
 from tests.databases import embedded_url, load_dump, nycflights13
 from tests.servers import Server, mariadb, postgresql
 
+_STAFF = """
+[[links]]
+child = "payroll.public.salary(emp_no)"
+parent = "hr.{database}.employee(emp_no)"
+[[links]]
+child = "payroll.public.title(emp_no)"
+parent = "hr.{database}.employee(emp_no)"
+"""
 _TRACKS = """
 [[links]]
 child = "store.public.invoice_line(track_id)"
@@ -66,13 +74,14 @@ class Mirror:
     def configuration(self, places: Places, *, scale: float = 1.0) -> Path:
         """Build the sources, and write a configuration into a folder of its own; returns its path."""
         prefix = self.name.replace(" ", "_").replace("→", "to").lower()
-        lines = []
+        lines, databases = [], {}
         for source, engine, dump, target in self.sources:
             name = f"{prefix}_{source}"
+            databases[source] = name
             url = places.loaded(engine, name, dump) if dump else nycflights13(places.folder / f"{name}.duckdb")
             lines += [f"[sources.{source}]", f'url = "{url}"']
             lines += [f"[targets.{source}]", f'url = "{places.fresh(target, f"{prefix}_{source}_mirror")}"']
-        lines += [self.links, "[run]", "seed = 7", f"scale = {scale}"]
+        lines += [self.links.format(database=databases.get("hr")), "[run]", "seed = 7", f"scale = {scale}"]
         folder = places.folder / prefix
         folder.mkdir()
         file = folder / "mirror.toml"
@@ -82,6 +91,11 @@ class Mirror:
 
 _CHINOOK_PG = "chinook/chinook.pg.sql.gz"
 _CHINOOK_MYSQL = "chinook/Chinook.mysql.sql.gz"
+_NORTHWIND = "northwind/northwind.pg.sql.gz"
+_WORLD = "world/worlddb.pg.sql.gz"
+_EMPLOYEES_MYSQL = "employees/employee.mysql.sql.gz"
+_EMPLOYEES_PG = "employees/employees.pg.sql.gz"
+_ENSEMBL = "ensembl_core/ensembl_core.mysql.sql.gz"
 
 MIRRORS = (
     Mirror("Chinook PostgreSQL → PostgreSQL", (("chinook", "postgresql", _CHINOOK_PG, "postgresql"),)),
@@ -97,3 +111,30 @@ MIRRORS = (
         _TRACKS,
     ),
 )
+
+MORE = (
+    Mirror("Chinook MariaDB → MariaDB", (("chinook", "mariadb", _CHINOOK_MYSQL, "mariadb"),)),
+    Mirror("Chinook PostgreSQL → MariaDB", (("chinook", "postgresql", _CHINOOK_PG, "mariadb"),)),
+    Mirror("Chinook SQLite → SQLite", (("chinook", "sqlite", "chinook/chinook.sqlite.gz", "sqlite"),)),
+    Mirror("Northwind PostgreSQL → PostgreSQL", (("northwind", "postgresql", _NORTHWIND, "postgresql"),)),
+    Mirror("Northwind PostgreSQL → MariaDB", (("northwind", "postgresql", _NORTHWIND, "mariadb"),)),
+    Mirror("world PostgreSQL → PostgreSQL", (("world", "postgresql", _WORLD, "postgresql"),)),
+    Mirror("world PostgreSQL → MariaDB", (("world", "postgresql", _WORLD, "mariadb"),)),
+    Mirror("employees MariaDB → MariaDB", (("employees", "mariadb", _EMPLOYEES_MYSQL, "mariadb"),)),
+    Mirror("employees MariaDB → PostgreSQL", (("employees", "mariadb", _EMPLOYEES_MYSQL, "postgresql"),)),
+    Mirror("employees PostgreSQL → PostgreSQL", (("employees", "postgresql", _EMPLOYEES_PG, "postgresql"),)),
+    Mirror("employees PostgreSQL → MariaDB", (("employees", "postgresql", _EMPLOYEES_PG, "mariadb"),)),
+    Mirror("Ensembl MariaDB → MariaDB", (("ensembl", "mariadb", _ENSEMBL, "mariadb"),)),
+    Mirror("Ensembl MariaDB → PostgreSQL", (("ensembl", "mariadb", _ENSEMBL, "postgresql"),)),
+    Mirror("Lahman SQLite → SQLite", (("lahman", "sqlite", "lahman/lahman.sqlite.gz", "sqlite"),)),
+    Mirror("nycflights13 DuckDB → DuckDB", (("flights", "duckdb", None, "duckdb"),)),
+    Mirror(
+        "split_hr_payroll",
+        (
+            ("hr", "mariadb", "split_hr_payroll/split_hr.mysql.sql.gz", "mariadb"),
+            ("payroll", "postgresql", "split_hr_payroll/split_payroll.pg.sql.gz", "postgresql"),
+        ),
+        _STAFF,
+    ),
+)
+"""All the other dumps, on the engine that they came from and across to another."""

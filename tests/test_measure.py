@@ -628,7 +628,7 @@ def test_what_is_common_is_learned_of_all_kinds(tmp_path: Path) -> None:
     assert set(tier.values) == {"a", "b", "c"}
     assert tier.withheld == 0
     assert isinstance(marginals["customer", "vip"], Boolean)
-    assert marginals["account", "token"] == Identifier("hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh")
+    assert marginals["account", "token"] == Identifier("hhhhhhhh-hhhh-4hhh-8hhh-hhhhhhhhhhhh")
     big = marginals["invoice", "big"]
     assert isinstance(big, Numeric)
     assert big.atoms == (1e20,)

@@ -15,7 +15,8 @@ from mirror_connectors import sql
 from mirror_connectors.base import Engine, Mode, Sample
 from mirror_connectors.errors import ConfigError, ConnectError, ReadError, UnsupportedError
 from mirror_connectors.mysql_catalog import GEOMETRY, read_schema
-from mirror_connectors.schema import Column, Finding, ObjectKind, Relation, Schema
+from mirror_connectors.mysql_text import spans
+from mirror_connectors.schema import Column, Finding, ObjectKind, Relation, RelationKind, Schema
 from mirror_connectors.translation import translate
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ _SETTINGS = (
     "SET SESSION lock_wait_timeout = 60, innodb_lock_wait_timeout = 60",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 )
+_DENIED = ((1142,), (1143,))
+"""The server's numbers for: this role may not read the table, or not that column."""
 _BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 _PREPARER = sql.preparer(Engine.MARIADB)
 
@@ -163,7 +166,30 @@ class MysqlConnector:
         with self._asking(f"cannot inspect {self.shown_url}"):
             mariadb = "mariadb" in str(self._ask("SELECT VERSION()")[0][0]).lower()
             schema = read_schema(self._ask, self.source, self._database, keep, mariadb=mariadb)
-        return replace(schema, findings=(*schema.findings, *sql.not_read(self.source, objects, self.engine)))
+            relations = tuple(map(self._timed, schema))
+        findings = (*schema.findings, *sql.not_read(self.source, objects, self.engine))
+        return replace(schema, relations=relations, findings=findings)
+
+    def _timed(self, relation: Relation) -> Relation:
+        """Look at the columns of type TIME, which may hold more than a day or less than nothing: these travel as durations."""
+        import pymysql
+
+        columns = [c for c in relation.columns if pa.types.is_time(c.type) and c.generated is None]
+        if not columns or relation.kind in (RelationKind.VIEW, RelationKind.FOREIGN):
+            return relation
+        names = [sql.quoted(_PREPARER, column.name) for column in columns]
+        asked = ", ".join(f"COALESCE(MIN({name}) < 0 OR MAX({name}) >= '24:00:00', 0)" for name in names)
+        try:
+            [found] = self._ask(f"SELECT {asked} FROM {sql.qualified(_PREPARER, relation.name)}")
+        except pymysql.OperationalError as error:
+            if error.args[:1] not in _DENIED:
+                raise
+            return relation  # that this role may not read it is said elsewhere
+        beyond = {column.name for column, answer in zip(columns, found, strict=True) if answer}
+        return replace(
+            relation,
+            columns=tuple(replace(c, type=pa.duration("us")) if c.name in beyond else c for c in relation.columns),
+        )
 
     def identity(self) -> str:
         """Name the server by the number that it gave itself, else by host, port and folder; and the database."""
@@ -280,7 +306,7 @@ class MysqlConnector:
                 text = pc.if_else(none, None, text)
             if pa.types.is_timestamp(type_):
                 return text.cast(pa.timestamp("us")).cast(type_) if type_.tz is None else _zoned(text, type_)
-        return text.cast(type_)
+        return spans(text, type_) if pa.types.is_time(type_) or pa.types.is_duration(type_) else text.cast(type_)
 
     def _notice(self, relation: Relation, column: Column, what: str) -> None:
         self._noticed[Finding(str(relation.name), f"column {column.name}: {what}")] = None

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from mirror_connectors.base import Engine
+from mirror_connectors.mysql_storage import Storage, numbering, read_sequences, read_storage
 from mirror_connectors.schema import (
     Check,
     Column,
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     Ask: TypeAlias = Callable[[str], Sequence[Row]]
 
 _TABLES = """
-SELECT TABLE_NAME, TABLE_TYPE, ENGINE, CREATE_OPTIONS LIKE '%partitioned%'
+SELECT TABLE_NAME, TABLE_TYPE, ENGINE, CREATE_OPTIONS LIKE '%partitioned%', TABLE_COLLATION
 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME"""
 _COLUMNS = """
 SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT, IS_NULLABLE, DATA_TYPE, COLUMN_TYPE, CHARACTER_MAXIMUM_LENGTH,
@@ -75,6 +77,7 @@ _OTHERS = {
     "float": pa.float32(),
     "double": pa.float64(),
     "date": pa.date32(),
+    "time": pa.time64("us"),
     "datetime": pa.timestamp("us"),
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
@@ -103,14 +106,25 @@ _PREPARER = preparer(Engine.MARIADB)
 def read_schema(
     ask: Ask, source: str, database: str, keep: Callable[[str, str], bool] | None, *, mariadb: bool
 ) -> Schema:
-    """Read all relations of the current database, in five queries. ``ask`` runs one and gives its rows."""
+    """Read all relations of the current database, in five queries, and one for each relation with versions or partitions.
+
+    ``ask`` runs one and gives its rows.
+    """
     findings: list[Finding] = []
-    kinds = _kinds(ask(_TABLES), source, database, keep, findings)
+    tables = ask(_TABLES)
+    kinds = _kinds(tables, source, database, keep, findings)
+    real = {name.table for name, kind in kinds.items() if kind in (RelationKind.TABLE, RelationKind.PARTITIONED)}
+    storage = read_storage(ask, (row for row in tables if row[0] in real))
     columns = _grouped(ask(_COLUMNS))
     indexes = _grouped(ask(_INDEXES.format(expression="NULL" if mariadb else "EXPRESSION")))
     checks = _grouped(ask(_CHECKS_MARIADB if mariadb else _CHECKS_MYSQL))
     relations = [
-        _relation(name, kind, columns[name.table], indexes[name.table], checks[name.table], findings, mariadb=mariadb)
+        _stored(
+            _relation(
+                name, kind, columns[name.table], indexes[name.table], checks[name.table], findings, mariadb=mariadb
+            ),
+            storage.get(name.table),
+        )
         for name, kind in kinds.items()
     ]
     names = {name.table: name for name in kinds}
@@ -119,7 +133,14 @@ def read_schema(
     for (table, constraint), rows in groupby(ask(_FOREIGN_KEYS), key=lambda row: (row[0], row[1])):
         if table in names:
             keys += _foreign_key(names[table], constraint, list(rows), names, rules, findings)
-    return Schema(tuple(relations), tuple(sorted(keys, key=str)), tuple(findings))
+    sequences = read_sequences(ask, source, sorted({c.sequence for r in relations for c in r.columns if c.sequence}))
+    return Schema(tuple(relations), tuple(sorted(keys, key=str)), tuple(findings), sequences=sequences)
+
+
+def _stored(relation: Relation, storage: Storage | None) -> Relation:
+    if storage is None:
+        return relation
+    return replace(relation, clauses=storage.clauses, options=storage.options, partitioning=storage.partitioning)
 
 
 def _grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -137,7 +158,7 @@ def _kinds(
     findings: list[Finding],
 ) -> dict[RelationName, RelationKind]:
     kinds: dict[RelationName, RelationKind] = {}
-    for table, type_, engine, partitioned in rows:
+    for table, type_, engine, partitioned, _ in rows:
         name = RelationName(source, database, table)
         if type_ == "SEQUENCE" or (keep is not None and not keep(database, table)):
             continue
@@ -148,7 +169,10 @@ def _kinds(
         else:
             kinds[name] = RelationKind.PARTITIONED if partitioned else RelationKind.TABLE
             if engine not in _TRANSACTIONAL:
-                what = f"its storage engine {engine} has no snapshots: rows that change while it is read may be mixed"
+                what = (
+                    f"its storage engine {engine} has no snapshots and keeps no foreign keys: rows that change while it is "
+                    "read may be mixed, and what refers to what is for [[links]] to say"
+                )
                 findings.append(Finding(str(name), what))
     return kinds
 
@@ -172,30 +196,43 @@ def _relation(
             continue
         if kind not in (RelationKind.VIEW, RelationKind.FOREIGN) and "select" not in row[11]:
             hidden.append(row[0])
-        found.append(_column(row, document=row[0] in documents, mariadb=mariadb))
+        found.append(_column(row, name.schema, document=row[0] in documents, mariadb=mariadb))
     if hidden:
         all_of_it = "it" if len(hidden) == len(columns) else f"the columns {', '.join(hidden)}"
         findings.append(Finding(str(name), f"this role has no right to read {all_of_it}"))
+    primary, uniques, others = _keys(name, {column.name: column for column in found}, indexes, findings)
+    kept = tuple(Check(clause, None if inline else check) for check, inline, clause in checks if check not in documents)
+    return Relation(name, tuple(found), kind, primary, tuple(uniques), kept, indexes=tuple(others))
+
+
+def _keys(
+    name: RelationName, columns: dict[str, Column], indexes: Sequence[Row], findings: list[Finding]
+) -> tuple[Key | None, list[Key], list[Index]]:
     primary: Key | None = None
     uniques: list[Key] = []
     others: list[Index] = []
     for index, parts in groupby(indexes, key=lambda row: row[0]):
-        rows = list(parts)
-        plain = all(row[3] is None and row[6] is None for row in rows)
+        # The server adds the end of a row's life to every key of a relation with versions.
+        rows = [row for row in parts if row[2] is None or row[2] in columns]
         named = tuple(row[2] for row in rows if row[2] is not None)
-        unique = not rows[0][1]
-        if index == "PRIMARY" and plain:
-            primary = Key(named)
-        elif unique and plain:
-            uniques.append(Key(named, index))
-        else:
-            ordinary = plain and rows[0][5] == "BTREE" and all(row[4] == "A" for row in rows)
-            others.append(Index(index, named, unique, None if ordinary else _spelled(name.table, index, rows)))
-            if unique:
-                what = f"unique index {index} covers a prefix or an expression, and is not kept in mind as a key"
-                findings.append(Finding(str(name), what))
-    kept = tuple(Check(clause, None if inline else check) for check, inline, clause in checks if check not in documents)
-    return Relation(name, tuple(found), kind, primary, tuple(uniques), kept, indexes=tuple(others))
+        unique, simple = not rows[0][1], rows[0][5] in ("BTREE", "HASH")
+        if unique and simple and len(named) == len(rows):
+            prefixes = tuple(_prefix(row[3], columns[row[2]]) for row in rows)
+            key = Key(named, None if index == "PRIMARY" else index, prefixes=prefixes if any(prefixes) else ())
+            primary, uniques = (key, uniques) if index == "PRIMARY" else (primary, [*uniques, key])
+            continue
+        plain = all(row[3] is None and row[6] is None for row in rows)
+        ordinary = plain and rows[0][5] == "BTREE" and all(row[4] == "A" for row in rows)
+        others.append(Index(index, named, unique, None if ordinary else _spelled(name.table, index, rows)))
+        if unique:
+            what = f"unique index {index} covers an expression, and is not kept in mind as a key"
+            findings.append(Finding(str(name), what))
+    return primary, uniques, others
+
+
+def _prefix(part: int | None, column: Column) -> int | None:
+    """Return how many characters count in a key, None where they all do."""
+    return None if part is None or (column.length is not None and int(part) >= column.length) else int(part)
 
 
 def _spelled(table: str, index: str, rows: Sequence[Row]) -> str:
@@ -210,7 +247,7 @@ def _spelled(table: str, index: str, rows: Sequence[Row]) -> str:
     return f"CREATE {word}INDEX {quoted(_PREPARER, index)} ON {quoted(_PREPARER, table)} ({', '.join(parts)})"
 
 
-def _column(row: Row, *, document: bool, mariadb: bool) -> Column:
+def _column(row: Row, database: str, *, document: bool, mariadb: bool) -> Column:
     name, default, nullable, word, native, characters, precision, scale, collation, extra, expression, _ = row
     extra = extra.lower()
     generated = expression or None
@@ -220,14 +257,18 @@ def _column(row: Row, *, document: bool, mariadb: bool) -> Column:
     length = int(characters) if word in _BOUNDED and characters is not None else None
     if word in ("tinytext", "tinyblob"):
         length = 255
+    sequence = numbering(default, database)
     return Column(
         name,
         arrow_type(word, native, precision, scale),
         "json" if document else native,
         nullable=nullable == "YES",
-        default=None if generated else _default(default, extra, mariadb=mariadb),
+        default=None if generated or sequence else _default(default, extra, mariadb=mariadb),
         generated=generated,
-        identity=Identity.BY_DEFAULT if "auto_increment" in extra else None,
+        virtual="virtual generated" in extra,
+        invisible="invisible" in extra,
+        identity=Identity.BY_DEFAULT if sequence or "auto_increment" in extra else None,
+        sequence=sequence,
         enum=labels,
         length=length,
         collation=None if document else collation,

@@ -14,21 +14,20 @@ import os
 import secrets
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mirror_connectors import mysql_text, sql
+from mirror_connectors import mysql_create, mysql_text, sql
 from mirror_connectors.base import Engine, Mode, writable_columns
 from mirror_connectors.errors import ConnectorError, LoadError, MirrorError
+from mirror_connectors.mysql_storage import WITHOUT_TRANSACTIONS
 from mirror_connectors.schema import (
     Finding,
     ForeignKey,
-    Identity,
-    Index,
-    Key,
     Origin,
     Relation,
     RelationKind,
@@ -39,8 +38,6 @@ from mirror_connectors.schema import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from sqlalchemy.sql.compiler import IdentifierPreparer
-
     from mirror_connectors.mysql import Connection, MysqlConnector
     from mirror_connectors.schema import Column
 
@@ -48,8 +45,6 @@ _PREPARER = sql.preparer(Engine.MARIADB)
 _FORBIDDEN = frozenset({1148, 3948, 4166})
 """The server's numbers for: LOAD DATA LOCAL is not allowed."""
 _INSERT_BYTES = 4 << 20
-_INDEX_BYTES = 3072
-_INDEX_CHARACTERS = 191
 _LOG = logging.getLogger(__name__)
 
 
@@ -60,6 +55,7 @@ class MysqlLoad:
         self._owner, self._connect, self._mode = owner, connect, mode
         kinds = (RelationKind.TABLE, RelationKind.PARTITIONED)
         self._relations = tuple(relation for relation in schema if relation.kind in kinds)
+        self._sequences = schema.sequences
         names = {relation.name for relation in self._relations}
         self._foreign_keys = tuple(
             key
@@ -72,6 +68,7 @@ class MysqlLoad:
         self._created: dict[RelationName, Relation] = {}
         self._staged: dict[RelationName, str] = {}
         self._late: list[ForeignKey] = []
+        self._numbering: list[str] = []
         self._by_file = True
         self._mariadb = True
         self._packet = _INSERT_BYTES
@@ -106,11 +103,14 @@ class MysqlLoad:
             for name in list(self._created):
                 self._run(f"DROP TABLE IF EXISTS {sql.qualified(_PREPARER, name)}")
                 del self._created[name]
+            for sequence in list(self._numbering):
+                self._run(f"DROP SEQUENCE IF EXISTS {sql.quoted(_PREPARER, sequence)}")
+                self._numbering.remove(sequence)
             for name, staging in list(self._staged.items()):
                 self._run(f"DROP TABLE IF EXISTS {staging}")
                 del self._staged[name]
         except (pymysql.Error, OSError, ConnectorError):
-            created = [str(name) for name in self._created]
+            created = [*(str(name) for name in self._created), *self._numbering]
             left = ", ".join([*created, *self._staged.values()])
             return f"these tables that the load made are still in {self._owner.shown_url}, drop them: {left}" * bool(
                 left
@@ -144,7 +144,11 @@ class MysqlLoad:
         """Create what is missing, check what stands, and make room; see `Load.prepare`."""
         found = self._owner.inspect()
         wanted = {(r.name.schema, r.name.table): r.name for r in self._relations}
-        stood = {wanted[r.name.schema, r.name.table]: r for r in found if (r.name.schema, r.name.table) in wanted}
+        stood = {
+            wanted[r.name.schema, r.name.table]: self._alike(r)
+            for r in found
+            if (r.name.schema, r.name.table) in wanted
+        }
         self._standing_keys = tuple(
             key for key in found.foreign_keys if {(s.schema, s.table) for s in (key.child, key.parent)} & set(wanted)
         )
@@ -156,19 +160,44 @@ class MysqlLoad:
             self._packet = min(_INSERT_BYTES, int(packet) // 4)
             # unique_checks stays on: off, InnoDB's bulk insert takes twice as long, and misses equals in standing relations.
             self._run("SET foreign_key_checks = 0")
+            if self._mariadb:
+                # An index of a relation with versions may be added: its history is kept as it is.
+                self._run("SET SESSION system_versioning_alter_history = 'KEEP'")
             self._refuse_rows(stood)
             self._notice_triggers(stood)
+            self._notice_storage(stood)
+            self._number()
+            collations = {
+                str(name) for (name,) in self._run("SELECT COLLATION_NAME FROM information_schema.COLLATIONS")
+            }
             for relation in self._relations:
                 if relation.name not in stood:
                     self._created[relation.name] = relation
-                    self._run(self._creation(relation))
+                    known, findings = mysql_create.known(relation, collations)
+                    self._findings += findings
+                    self._run(mysql_create.create_table(known, mariadb=self._mariadb))
             if self._mode is Mode.REPLACE or self._created:
                 self._stage(stood)
             self._run("START TRANSACTION")
         created = {r.name: r for r in self._owner.inspect(keep=lambda _, table: self._made(table))}
-        by_table = {(r.name.schema, r.name.table): r for r in created.values()}
+        by_table = {(r.name.schema, r.name.table): self._alike(r) for r in created.values()}
         self._standing = {r.name: stood.get(r.name) or by_table[r.name.schema, r.name.table] for r in self._relations}
         return self._taken()
+
+    def _alike(self, found: Relation) -> Relation:
+        """Return what stands with the wanted type where it is no column's declaration but its values that tell: of times."""
+        place = (found.name.schema, found.name.table)
+        wanted = next((r for r in self._relations if (r.name.schema, r.name.table) == place), None)
+        types = {} if wanted is None else {column.name: column.type for column in wanted.columns}
+        return replace(
+            found,
+            columns=tuple(
+                replace(c, type=types[c.name])
+                if c.native.startswith("time") and pa.types.is_duration(types.get(c.name, pa.null()))
+                else c
+                for c in found.columns
+            ),
+        )
 
     def _made(self, table: str) -> bool:
         return any(name.table == table for name in self._created)
@@ -212,17 +241,22 @@ class MysqlLoad:
                 what = f"trigger {trigger} of the target runs while rows are loaded: this engine cannot put it aside"
                 self._findings.append(Finding(str(by_table[table]), what))
 
-    def _creation(self, relation: Relation) -> str:
-        """Spell CREATE TABLE with the primary key, and with what an AUTO_INCREMENT column besides it needs."""
-        collation = "utf8mb4_nopad_bin" if self._mariadb else "utf8mb4_0900_bin"
-        suffix = f" ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE {collation}"
-        text = sql.create_table(relation, _PREPARER, keys=False, define=_define, suffix="")
-        clauses = []
-        if relation.primary_key is not None:
-            clauses.append(sql.key_clause(relation.primary_key, _PREPARER, primary=True))
-        clauses += [_part_of_table(part, relation) for part in _early(relation)]
-        inner = "".join(f",\n    {clause}" for clause in clauses)
-        return text.removesuffix("\n)") + f"{inner}\n){suffix}"
+    def _notice_storage(self, stood: dict[RelationName, Relation]) -> None:
+        for name, relation in stood.items():
+            if (relation.options or "").startswith(WITHOUT_TRANSACTIONS):
+                engine = str(relation.options).split()[2]
+                what = f"its storage engine {engine} has no transactions: a load that fails while it moves rows in leaves it half done"
+                self._findings.append(Finding(str(name), what))
+
+    def _number(self) -> None:
+        """Create the sequences that number columns of the relations, where they are missing."""
+        wanted = {column.sequence for relation in self._relations for column in relation.columns if column.sequence}
+        held = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'SEQUENCE'"
+        known = {str(name) for (name,) in self._run(held)} if wanted else set()
+        for sequence in self._sequences:
+            if sequence.name in wanted - known:
+                self._run(f"CREATE SEQUENCE {sql.quoted(_PREPARER, sequence.name)} {sequence.options}")
+                self._numbering.append(sequence.name)
 
     def _stage(self, stood: dict[RelationName, Relation]) -> None:
         mark = secrets.token_hex(4)
@@ -342,12 +376,14 @@ class MysqlLoad:
         for key in (*self._standing_keys, *self._late):
             with self._doing(f"cannot check the foreign key {key}"):
                 self._refuse_orphans(key)
+        with self._doing("cannot move the sequences on"):
+            self._continue_sequences()
         return self._taken()
 
     def _add_indexes(self, relation: Relation) -> None:
-        parts = [part for part in _parts(relation) if part not in _early(relation)]
+        parts = [part for part in mysql_create.parts(relation) if part not in mysql_create.early(relation)]
         table = sql.qualified(_PREPARER, relation.name)
-        clauses = [f"ADD {_part_of_table(part, relation)}" for part in parts]
+        clauses = [f"ADD {mysql_create.part_of_table(part, relation)}" for part in parts]
         if clauses:
             self._run(f"ALTER TABLE {table} {', '.join(clauses)}")
         for index in relation.indexes:
@@ -364,6 +400,16 @@ class MysqlLoad:
             if self._mode is Mode.REPLACE:
                 self._run(f"DELETE FROM {table}")
             self._run(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging}")
+
+    def _continue_sequences(self) -> None:
+        """Let each sequence that numbers a column go on after its highest value; one that is further stays there."""
+        for name, relation in self._standing.items():
+            for column in relation.columns:
+                if column.sequence is not None:
+                    top = f"SELECT MAX({sql.quoted(_PREPARER, column.name)}) FROM {sql.qualified(_PREPARER, name)}"
+                    ((highest,),) = self._run(top)
+                    if highest is not None:
+                        self._run(f"SELECT SETVAL({sql.quoted(_PREPARER, column.sequence)}, {int(highest)})")
 
     def _refuse_orphans(self, key: ForeignKey) -> None:
         """Check a foreign key that the server took on trust while the rows came in."""
@@ -386,60 +432,12 @@ class MysqlLoad:
         with self._doing("cannot commit the load"):
             self._run("COMMIT")
         self._created.clear()
+        self._numbering.clear()
         for key in self._late:  # checked before; with the checks off nothing is read again
             with sql.reduced(LoadError, f"the rows are in, but not the foreign key {key}", pymysql.Error, OSError):
                 self._run("SET foreign_key_checks = 0", sql.add_foreign_key(key, _PREPARER))
         if left := self._undo():  # nothing is left to undo but staging tables, which have done their service
             _LOG.warning("%s", left)
-
-
-def _parts(relation: Relation) -> tuple[Key | Index, ...]:
-    """Give the uniques, and the indexes that are plain enough to be spelled here."""
-    return (*relation.uniques, *(index for index in relation.indexes if index.native is None))
-
-
-def _early(relation: Relation) -> tuple[Key | Index, ...]:
-    """Give the key or index that an AUTO_INCREMENT column needs from the beginning, when the primary key is none."""
-    numbered = [column.name for column in relation.columns if column.identity is not None]
-    primary = relation.primary_key.columns[:1] if relation.primary_key is not None else ()
-    if not numbered or primary == tuple(numbered[:1]):
-        return ()
-    return tuple(part for part in _parts(relation) if part.columns[:1] == (numbered[0],))[:1]
-
-
-def _part_of_table(part: Key | Index, relation: Relation) -> str:
-    if isinstance(part, Key):
-        return sql.key_clause(part, _PREPARER, primary=False)
-    if part.unique:
-        return f"UNIQUE INDEX {sql.quoted(_PREPARER, part.name)} ({sql.quoted(_PREPARER, *part.columns)})"
-    columns = [relation.column(name) for name in part.columns]
-    texts = [c for c in columns if not c.native.startswith("char") and _is_text(c)]
-    room = (_INDEX_BYTES - 20 * (len(columns) - len(texts))) // 4 // max(len(texts), 1)
-    spelled = []
-    for column in columns:
-        most = min(room, _INDEX_CHARACTERS) if column.length is None else room
-        prefix = f"({most})" if column in texts and (column.length is None or column.length > most) else ""
-        spelled.append(sql.quoted(_PREPARER, column.name) + prefix)
-    return f"INDEX {sql.quoted(_PREPARER, part.name)} ({', '.join(spelled)})"
-
-
-def _is_text(column: Column) -> bool:
-    return bool(pa.types.is_string(column.type) or pa.types.is_binary(column.type)) and column.enum is None
-
-
-def _define(column: Column, preparer: IdentifierPreparer) -> str:
-    """Spell a column for CREATE TABLE in this engine's words."""
-    words = [preparer.quote_identifier(column.name), column.native]
-    if column.collation:
-        words.append(f"CHARACTER SET {column.collation.split('_')[0]} COLLATE {column.collation}")
-    if column.generated is not None:
-        return " ".join([*words, f"GENERATED ALWAYS AS ({column.generated}) STORED"])
-    words.append("NULL" if column.nullable else "NOT NULL")
-    if column.identity is Identity.ALWAYS or column.identity is Identity.BY_DEFAULT:
-        words.append("AUTO_INCREMENT")
-    elif column.default is not None:
-        words.append(f"DEFAULT {column.default}")
-    return " ".join(words)
 
 
 def _finite(batch: pa.RecordBatch, note: Callable[[str], None]) -> pa.RecordBatch:

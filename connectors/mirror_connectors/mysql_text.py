@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mirror_connectors.schema import Column
 
 _MOST_BYTES = 256 << 20
+_MICROS = 1_000_000
 
 
 def setting(column: Column) -> str | None:
@@ -87,7 +88,47 @@ def _plain(array: pa.Array) -> pa.Array:
         return array.cast(pa.uint8()).cast(pa.string())
     if pa.types.is_timestamp(type_):
         return array.cast(pa.timestamp("us")).cast(pa.string())
+    if pa.types.is_duration(type_):
+        return _spelled_spans(array)
     return array if pa.types.is_string(type_) else array.cast(pa.string())
+
+
+_SPAN = r"^(?P<sign>-?)(?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d)(?:\.(?P<rest>\d*))?$"
+
+
+def spans(text: pa.Array, type_: pa.DataType) -> pa.Array:
+    """Read what the server writes for TIME, which may be negative or beyond a day, as times of day or durations in microseconds."""
+    found = pc.extract_regex(text, _SPAN)
+
+    def number(part: str) -> pa.Array:
+        digits = pc.struct_field(found, part)
+        if part == "rest":
+            digits = pc.utf8_rpad(digits, 6, "0")
+        return digits.cast(pa.int64())
+
+    seconds = pc.add(pc.add(pc.multiply(number("hours"), 3600), pc.multiply(number("minutes"), 60)), number("seconds"))
+    micros = pc.add(pc.multiply(seconds, _MICROS), number("rest"))
+    return pc.if_else(pc.equal(pc.struct_field(found, "sign"), "-"), pc.negate(micros), micros).cast(type_)
+
+
+def _spelled_spans(array: pa.Array) -> pa.Array:
+    micros = array.cast(pa.duration("us")).cast(pa.int64())
+    length = pc.abs(micros)
+    seconds = pc.divide(length, _MICROS)
+    rest, minutes = pc.subtract(length, pc.multiply(seconds, _MICROS)), pc.divide(seconds, 60)
+    hours = pc.divide(minutes, 60)
+
+    def two(number: pa.Array, most: int = 2) -> pa.Array:
+        return pc.utf8_lpad(number.cast(pa.string()), most, "0")
+
+    clock = pc.binary_join_element_wise(
+        two(hours),
+        two(pc.subtract(minutes, pc.multiply(hours, 60))),
+        two(pc.subtract(seconds, pc.multiply(minutes, 60))),
+        ":",
+    )
+    sign = pc.if_else(pc.less(micros, 0), "-", "")
+    return pc.binary_join_element_wise(sign, clock, ".", two(rest, 6), "")
 
 
 def _has(array: pa.Array, mark: bytes) -> bool:

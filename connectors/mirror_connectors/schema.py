@@ -118,6 +118,8 @@ class Column:
     generated: str | None = None
     virtual: bool = False
     """Whether a generated column is computed when it is read, and not stored."""
+    invisible: bool = False
+    """Whether SELECT * leaves it out."""
     identity: Identity | None = None
     sequence: str | None = None
     """The sequence that numbers the rows by default, by its name in the engine; several columns may share one."""
@@ -248,6 +250,10 @@ class Relation:
     indexes: tuple[Index, ...] = ()
     comment: str | None = None
     partitioning: Partitioning | None = None
+    clauses: tuple[str, ...] = ()
+    """Parts of its CREATE TABLE besides columns and constraints, in the engine's own words: periods of time."""
+    options: str | None = None
+    """What its CREATE TABLE says after the columns, in the engine's own words: storage, versions; not partitions."""
     inherits: tuple[RelationName, ...] = ()
     """Relations whose columns it has and among whose rows its own are shown; its rows live, and count, only here."""
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 Alphabet = Literal["lower", "upper", "alnum", "digit", "text"]
 _LONGEST_MASK = 64
-_UUID = "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh"
+_UUID = "hhhhhhhh-hhhh-4hhh-8hhh-hhhhhhhhhhhh"
+"""Version 4, variant 1: MariaDB's type takes no others than a standard names."""
 _UUIDS = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 

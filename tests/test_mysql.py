@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,15 +116,14 @@ def test_keys_and_indexes_of_every_sort_are_told_apart(mariadb_url: str) -> None
         schema = connector.inspect()
     (found,) = schema
     assert found.primary_key == Key(("b", "a"))
-    assert found.uniques == (Key(("d", "a"), "u"),)
+    assert found.uniques == (Key(("c",), "pre", prefixes=(20,)), Key(("d", "a"), "u"))
     assert sorted((index.name, index.unique, index.native is None) for index in found.indexes) == [
         ("down", False, False),
         ("part", False, False),
         ("plain", False, True),
-        ("pre", True, False),
         ("words", False, False),
     ]
-    assert ["pre" in finding.what for finding in schema.findings] == [True]
+    assert schema.findings == ()
 
 
 def test_foreign_keys_are_found_by_roles_that_may_only_read(mariadb_url: str) -> None:
@@ -205,7 +204,12 @@ def test_types_are_read_for_what_they_are(kinds: str) -> None:
     assert found.column("doc").native == "json"
     assert found.column("e").enum == ("a", "it's", "x,y", "b\\s")
     assert (one["e"], one["s"], one["twice"], one["filled"], one["ok"]) == ("b\\s", "q,r", 2, 7, True)
-    assert (one["bits"], one["bit1"], one["y"], one["span"]) == (257, True, 2024, "-838:59:59.000001")
+    assert (one["bits"], one["bit1"], one["y"], one["span"]) == (
+        257,
+        True,
+        2024,
+        -timedelta(hours=838, minutes=59, seconds=59, microseconds=1),
+    )
     assert one["f"] == np.float32(0.1)
     assert (one["words"], one["raw"]) == ("tab\there\nnl\\bs'q\"\0nul", b"\x00\xff\n\t\\'")
     assert (one["big"], one["wide"]) == (2**64 - 1, Decimal("12345678901234567890123456789012345.678"))

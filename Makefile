@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-all check smoke bench bench-discovery lock clean
+.PHONY: help setup demo test test-all check smoke bench bench-discovery bench-applications lock clean
 
 # The first Python on the path that is new enough; `make PYTHON=/path/to/python3 …` chooses another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -20,7 +20,7 @@ export UV_NO_PROGRESS := 1
 export UV_LINK_MODE ?= copy
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-19s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## make .venv with every pinned dependency, and mirror itself, editable
 
@@ -66,10 +66,14 @@ smoke: $(READY) ## build, install and try what is shipped
 	"$$work/venv/bin/mirror" demo
 
 bench: $(READY) ## measure speed and memory
-	@for script in $(wildcard benchmarks/*.py); do echo "== $$script"; $(BIN)/python "$$script"; done
+	@for script in $(filter-out benchmarks/applications.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script"; done
 
 bench-discovery: $(READY) ## hide what real databases declare, and print how much of it is discovered
 	$(BIN)/python benchmarks/discovery.py --each
+
+# FOLDER holds files of DDL: NAME.pg.sql, NAME.mysql.sql, NAME.sqlite.sql, NAME.duckdb.sql.
+bench-applications: $(READY) ## mirror the schemas in FOLDER=…, with 20 invented rows in each relation
+	$(BIN)/python benchmarks/applications.py "$(FOLDER)"
 
 # No address of a package index is recorded, so the same files serve behind any mirror of it.
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header

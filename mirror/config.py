@@ -128,6 +128,7 @@ class Run(_Part):
 
     scale: float = Field(default=1.0, gt=0)
     rows: Mapping[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    """Rows of a relation by its name, or of those that a glob matches; the last match wins."""
     seed: int = 0
     workers: int = Field(default=1, ge=1)
     profile: str = "world.mirror"
@@ -170,6 +171,18 @@ class Config(_Part):
         """Where the profile is kept."""
         return self.folder / self.run.profile
 
+    def rows_of(self, name: RelationName) -> int | None:
+        """Return the rows that ``[run.rows]`` asks for in a relation: the last match wins. None when nothing matches."""
+        found = None
+        for wanted, rows in self.run.rows.items():
+            if names(wanted, name):
+                found = rows
+        return found
+
+    def insists(self, name: RelationName) -> bool:
+        """Say whether ``[run.rows]`` asks for rows by the relation's own name: that number is kept or refused; a glob's may be lowered."""
+        return [wanted for wanted in self.run.rows if names(wanted, name)][-1:] == [str(name)]
+
     def rule_for(self, name: RelationName, column: str | None = None) -> Rule | None:
         """Return the last rule that matches a relation (no column) or one of its columns."""
         wanted = str(name) if column is None else f"{name}.{column}"
@@ -178,6 +191,11 @@ class Config(_Part):
             if fnmatchcase(wanted, rule.match):
                 found = rule
         return found
+
+
+def names(wanted: str, name: RelationName) -> bool:
+    """Say whether a key of ``[run.rows]`` is a relation's name, or a glob that matches it."""
+    return wanted == str(name) or fnmatchcase(str(name), wanted)
 
 
 def _read_side(text: str) -> tuple[RelationName, tuple[str, ...]]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from mirror.checks import Domain
 from mirror.generators import Choice, Constant, Drawn, FromLists, Generator, Mask, Null, Numbering, Scrambled
+from mirror.plausible import plausible, within
 from mirror_connectors.schema import Column, Finding
 from mirror_profiles.columns.kinds import (
     Boolean,
@@ -23,8 +24,10 @@ from mirror_profiles.columns.kinds import (
     Text,
     Tick,
 )
+from mirror_profiles.columns.text import UUID_MASK
 
 if TYPE_CHECKING:
+    from mirror_connectors.schema import Relation
     from mirror_profiles.profile import ColumnProfile
 
 _PLACEHOLDERS: tuple[tuple[str, str], ...] = (
@@ -52,9 +55,22 @@ _PLACEHOLDERS: tuple[tuple[str, str], ...] = (
 )
 """A valid value for types whose text has a grammar that is not modelled, by the native type's spelling."""
 
-_PUBLIC_NUMBERS = Numeric((), (1.0, 100.0), (1.0,), 0)
-_PUBLIC_DAYS = Temporal(Numeric((), (16_436.0, 20_454.0), (1.0,), 0), Tick.DAY)
-"""2015-01-01 to 2026-01-01: what a time is when nothing may be learned of it."""
+
+_KEY_MASKS: tuple[tuple[str, str], ...] = (
+    ("uuid", UUID_MASK),
+    (r"inet|inet6", "2001:db8::hhhh:hhhh"),
+    ("inet4", "10.199.199.199"),
+    ("cidr", "2001:db8:hhhh:hhhh::/64"),
+    ("macaddr", "02:00:hh:hh:hh:hh"),
+    ("macaddr8", "02:00:5e:ff:hh:hh:hh:hh"),
+    (r"interval.*", "999999 seconds"),
+    (r"jsonb", '{"id": "999999"}'),
+    (r"(text|character varying.*|varchar.*|citext)\[\]", "{aaaaaa}"),
+    (r"(integer|int4|bigint|int8|numeric.*)\[\]", "{1999999}"),
+    (r"smallint\[\]", "{1999}"),
+    ("(int4|int8|num)range", "[1999999,3000000)"),
+)
+"""A mask (see `Mask`) whose texts are all valid, and differ, for types whose text has a grammar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +83,29 @@ class Default:
 
 
 def default_generator(
-    column: Column, profile: ColumnProfile, where: str, findings: list[Finding], domain: Domain | None = None
+    relation: Relation, profile: ColumnProfile, findings: list[Finding], domain: Domain | None = None
 ) -> Default:
     """Choose a generator by the column's marginal; what nothing was learned of gets a public default, and a finding.
 
     ``domain`` is what CHECKs allow in the column.
     """
-    marginal = profile.marginal
+    marginal, column, where = profile.marginal, relation.column(profile.name), f"{relation.name}.{profile.name}"
     if domain is not None and domain.values is not None and not _inside(marginal, domain.values):
         nothing = isinstance(marginal, Empty) and column.nullable and not marginal.withheld
         return Default(Null() if nothing else Choice(domain.values), "values of a check", profile)
     if isinstance(marginal, Opaque | Text | Empty | Identifier) and not _is_uuid(marginal, column):
-        grammar = _grammar(column)
-        if grammar is not None:
-            what = "one of its labels" if isinstance(grammar, Choice) else "the same valid one"
+        written = grammar(column)
+        if written is not None:
+            what = "one of its labels" if isinstance(written, Choice) else "the same valid one"
             findings.append(Finding(where, f"values of type {column.native} are not modelled; each row holds {what}"))
-            return Default(grammar, "type without a model", profile)
+            return Default(written, "type without a model", profile)
     match marginal:
         case Numeric() | Temporal() | Categorical() | Boolean():
+            if profile.released == "public" and domain is not None:
+                profile = replace(profile, marginal=within(marginal, domain.low, domain.high))
             why = "marginal" if profile.dependence is None else "marginal given " + _explained_by(profile)
+            if profile.released == "public":
+                why = "public default, by name and type"
             return Default(Drawn(), why, profile)
         case Text():
             generator = FromLists(marginal.meaning, marginal.locale, marginal.lengths)
@@ -93,12 +113,13 @@ def default_generator(
         case Identifier():
             if not pa.types.is_string(column.type) and not pa.types.is_binary(column.type):
                 return Default(_counting(column), "numbering", profile)
-            mask = marginal.mask or "h" * min(column.length or 16, 16)
+            blank = UUID_MASK if _is_uuid(marginal, column) else "h" * min(column.length or 16, 16)
+            mask = marginal.mask or blank
             return Default(Mask(mask), "shape of an identifier", profile)
         case Opaque():
             return Default(Scrambled(marginal.lengths, marginal.alphabet), "length and character class", profile)
         case Empty():
-            return _unknown(column, profile, marginal, domain)
+            return _unknown(relation, profile, marginal, domain or Domain())
 
 
 def _inside(marginal: Marginal, values: tuple[str, ...]) -> bool:
@@ -129,7 +150,8 @@ def _is_uuid(marginal: Marginal, column: Column) -> bool:
     return isinstance(marginal, Identifier) and column.native.lower() == "uuid"
 
 
-def _grammar(column: Column) -> Generator | None:
+def grammar(column: Column) -> Generator | None:
+    """Return what makes valid values of a type whose text has a grammar of its own; None for all other types."""
     if column.enum is not None:
         return Choice(column.enum)
     native = column.native.lower()
@@ -145,31 +167,22 @@ def _grammar(column: Column) -> Generator | None:
     return None
 
 
-def _unknown(column: Column, profile: ColumnProfile, marginal: Empty, domain: Domain | None) -> Default:
+def key_mask(column: Column) -> str | None:
+    """Return the mask of distinct values of a type whose text has a grammar; None for all other types, '' where none is known."""
+    native = column.native.lower()
+    found = next((mask for pattern, mask in _KEY_MASKS if re.fullmatch(pattern, native)), None)
+    return "" if found is None and native != "ltree" and grammar(column) is not None else found
+
+
+def _unknown(relation: Relation, profile: ColumnProfile, marginal: Empty, domain: Domain) -> Default:
+    column = relation.column(profile.name)
     if column.nullable and not marginal.withheld:
         return Default(Null(), "NULL in every row of the source", profile)
-    public = _public(column, domain or Domain())
-    if public is None:
-        return Default(Scrambled(None, "text"), "public default", profile)
-    return Default(
-        Drawn(), "public default", replace(profile, marginal=public, anchor=None, dependence=None, released="public")
-    )
-
-
-def _public(column: Column, domain: Domain) -> Marginal | None:
-    type_ = column.type
-    if pa.types.is_boolean(type_):
-        return Boolean(0.5)
-    if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
-        most = 10.0 ** (type_.precision - type_.scale) - 1 if pa.types.is_decimal(type_) else 100.0
-        low, high = 0.0, min(most, 100.0)
-        if domain.low is not None and domain.low > low:
-            low, high = domain.low, max(domain.low, domain.low + high)
-        if domain.high is not None and domain.high < high:
-            low, high = min(low, domain.high), domain.high
-        return replace(_PUBLIC_NUMBERS, edges=(low, high))
-    if pa.types.is_date32(type_) or pa.types.is_timestamp(type_):
-        return _PUBLIC_DAYS
-    if pa.types.is_time(type_):
-        return Temporal(Numeric((), (0.0, 86_399.0), (1.0,), 0), Tick.SECOND)
-    return None
+    public = plausible(column, relation)
+    match public:
+        case Numeric() | Temporal() | Categorical() | Boolean():
+            public = within(public, domain.low, domain.high)
+            known = replace(profile, marginal=public, anchor=None, dependence=None, released="public")
+            return Default(Drawn(), "public default", known)
+        case _:
+            return Default(Scrambled(None, "text"), "public default", profile)

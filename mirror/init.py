@@ -331,7 +331,8 @@ _LAST = """
 scale = 1.0    # rows, as a multiple of the source's: 0.1, 1.0, 100.0
 seed = 1    # same seed, same rows
 # workers = 2
-# [run.rows]    # or exactly, for one relation
+# [run.rows]    # or exactly, for one relation or for all that a glob matches; the last match wins
+# "source.*" = 20    # also where the source has none: then they are invented from the schema alone
 # "source.schema.relation" = 5000
 
 [privacy]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from mirror.checks import Domain
+from mirror.defaults import key_mask
 from mirror.generators import (
     Choice,
     DistinctWithinOwner,
@@ -421,7 +422,7 @@ class _Decider:
             if unique_generator(column, self.profile.column(name), domain, self.given.rows)[1] >= self.given.rows:
                 return None  # it had better be another one in every row
             mask = _mask_of(self.profile.column(name), column, self.given.rows)
-            return Mask(mask, within=base.foreign_key), capacity(mask)
+            return (Mask(mask, within=base.foreign_key), capacity(mask)) if mask else None
         if owned and isinstance(marginal, Temporal) and not pa.types.is_time(type_):
             return DistinctWithinOwner(), MANY
         if not _is_number(type_):
@@ -514,17 +515,19 @@ def _numbering(type_: pa.DataType, domain: Domain, rows: int) -> tuple[Generator
     return Numbering(start, digits=digits), round((high - start) * 10.0**digits) + 1
 
 
-def _unique_text(column: Column, profile: ColumnProfile, rows: int) -> tuple[Generator, int]:
+def _unique_text(column: Column, profile: ColumnProfile, rows: int) -> tuple[Generator | None, int]:
     marginal = profile.marginal
     if isinstance(marginal, Text) and (column.length is None or column.length >= 12):
         return FromLists(marginal.meaning, marginal.locale, marginal.lengths, unique=True), MANY
     mask = _mask_of(profile, column, rows)
-    return Mask(mask), capacity(mask)
+    return (Mask(mask), capacity(mask)) if mask else (None, 0)
 
 
 def _mask_of(profile: ColumnProfile, column: Column, rows: int) -> str:
     """Return the mask that was learned, made wider where it has fewer than ``rows`` values, as far as the column has room."""
     learned = profile.marginal.mask if isinstance(profile.marginal, Identifier) else None
+    if (written := key_mask(column)) is not None:
+        return written
     room = column.length or 64
     mask = (learned if learned is not None else "a" * 12)[:room]
     while capacity(mask) < rows and len(mask) < room:

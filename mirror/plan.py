@@ -18,6 +18,7 @@ from mirror.generators import (
     Generator,
     Null,
 )
+from mirror.invent import invented
 from mirror.keys import Choices, Given, Reference, distinct_keys
 from mirror.rules import check_rules, ruled
 from mirror_connectors.base import Engine
@@ -163,6 +164,7 @@ def plan(profile: Profile, config: Config) -> Plan:
     Raises PlanError when the schema, the profile and the configuration cannot be satisfied together.
     """
     check_rules(profile, config)
+    profile = invented(profile, _about(profile, config))
     order = precedence(profile.schema)
     findings = [*profile.findings, *_left_out(profile.schema)]
     if config.privacy.unit:
@@ -177,6 +179,15 @@ def plan(profile: Profile, config: Config) -> Plan:
     for name in planner.open:
         planned[name] = planner.fitted(planned[name])
     return Plan(config.run.seed, tuple(planned.values()), profile.schema, tuple(findings))
+
+
+def _about(profile: Profile, config: Config) -> dict[RelationName, int]:
+    """Return about how many rows each relation is to have, before its owners and keys are looked at."""
+    asked = {one.name: config.rows_of(one.name) for one in profile.relations}
+    return {
+        one.name: round(one.rows * config.run.scale) if (rows := asked[one.name]) is None else rows
+        for one in profile.relations
+    }
 
 
 def _left_out(schema: Schema) -> Iterator[Finding]:
@@ -288,7 +299,7 @@ class _Planner:
     def _copied(
         self, relation: Relation, profile: RelationProfile, copy: Copy, keys: tuple[KeyPlan, ...]
     ) -> RelationPlan:
-        if str(relation.name) in self.config.run.rows:
+        if self.config.insists(relation.name):
             message = f"run.rows names {relation.name}, which is copied as it is; take the one or the other out"
             raise ConfigError(message)
         columns = tuple(
@@ -399,14 +410,14 @@ class _Planner:
 
     def _wanted(self, profile: RelationProfile) -> int:
         """Return the rows asked for: the relation's own number, else the source's by the factor of the nearest owner that has one."""
-        wanted = self.config.run.rows.get(str(profile.name))
+        wanted = self.config.rows_of(profile.name)
         if wanted is not None:
             return wanted
         factor, here = self.config.run.scale, profile
         while here.owner is not None:
             key = next(key for key in self.profile.schema.parents_of(here.name) if str(key) == here.owner)
             here = self.profile.relation(key.parent)
-            owners = self.config.run.rows.get(str(here.name))
+            owners = self.config.rows_of(here.name)
             if owners is not None and here.rows:
                 factor = owners / here.rows
                 break
@@ -439,7 +450,7 @@ class _Planner:
 
     def _fewer(self, relation: Relation, wanted: int, most: int, why: str) -> int:
         """Make fewer rows than the scale asks for, and say so. Raises PlanError where the number was asked for by name, or none are left."""
-        if str(relation.name) in self.config.run.rows or not most:
+        if self.config.insists(relation.name) or not most:
             message = (
                 f"{relation.name}: wanted {wanted} rows, but {why} {most} rows at most; lower its rows in [run.rows], "
                 "or raise those of its parents"
@@ -517,8 +528,7 @@ class _Planner:
         parent = foreign_key.parent_columns[foreign_key.columns.index(profile.name)]
         otherwise = None
         if not column.nullable and (key.optional is not None or not key.binding):
-            where = f"{relation.name}.{profile.name}"
-            otherwise = default_generator(column, profile, where, self.findings).generator
+            otherwise = default_generator(relation, profile, self.findings).generator
         why = f"foreign key to {foreign_key.parent}, {key.finds.value}"
         return ColumnPlan(profile.name, FromParent(str(foreign_key), parent, otherwise), why, profile)
 
@@ -564,8 +574,8 @@ class _Planner:
         if rule is not None and rule.generate is not None and rule.generate != "drawn":
             generator = ruled(relation, profile, rule, unique=key is not None)
             return ColumnPlan(profile.name, generator, f"rule {rule.match!r}", profile)
-        column = relation.column(profile.name)
-        default = default_generator(column, profile, f"{relation.name}.{profile.name}", self.findings, domain)
+        # a key's generator makes other values than the default would
+        default = default_generator(relation, profile, [] if key is not None else self.findings, domain)
         if key is not None:
             return ColumnPlan(profile.name, key, "key", default.profile, domain)
         return ColumnPlan(profile.name, default.generator, default.why, default.profile, domain)

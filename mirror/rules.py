@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from mirror.config import names
 from mirror.generators import Constant, FromLists, Generator, Mask, Null, Numbering, Scrambled
 from mirror_connectors.errors import ConfigError, PlanError
 from mirror_profiles.columns.kinds import Tick
@@ -21,10 +22,11 @@ _NAMED = ("null", "constant", "numbering", "drawn", "scrambled")
 
 def check_rules(profile: Profile, config: Config) -> None:
     """Refuse what names nothing: relations in run.rows, generators in rules. Raises ConfigError."""
-    names = [str(relation.name) for relation in profile.relations]
+    found = [relation.name for relation in profile.relations]
     for wanted in config.run.rows:
-        if wanted not in names:
-            message = f"run.rows names {wanted!r}, which the profile has not; it has: {', '.join(names[:20])}"
+        if not any(names(wanted, name) for name in found):
+            known = ", ".join(map(str, found[:20]))
+            message = f"run.rows names {wanted!r}, which the profile has not; it has: {known}"
             raise ConfigError(message)
     for rule in config.rules:
         if rule.generate is not None and rule.generate not in _NAMED and rule.generate not in list(Meaning):

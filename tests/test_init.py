@@ -48,7 +48,7 @@ def test_every_commented_example_is_valid_too(tmp_path: Path) -> None:
     assert config.schedule.cron == "0 3 * * *"
     assert config.links
     assert config.rules
-    assert config.run.rows == {"shop.main.customer": 5000}
+    assert config.run.rows == {"source.*": 20, "shop.main.customer": 5000}
     assert config.sources["shop"].include == ("main.*",)
 
 

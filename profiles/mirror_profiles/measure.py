@@ -302,7 +302,7 @@ def _key_marginal(read: _Read, name: str, values: pa.Array, k: int, *, copied: b
         known = pc.drop_null(values).to_pylist()
         return Categorical(tuple(known), (1 / len(known),) * len(known), 0.0)
     found = _marginal(read, name, values, k) if columns.is_text(values.type) else None
-    if isinstance(found, Text):
+    if isinstance(found, Text) or found == Identifier(text_columns.UUID_MASK):
         return found
     return text_columns.fit_identifier(values, k=k)
 
@@ -311,7 +311,7 @@ def _marginal(read: _Read, name: str, values: pa.Array, k: int) -> Marginal:
     relation = read.relation
     column = relation.column(name)
     if column.native.lower() == "uuid":
-        return text_columns.fit_identifier(values, k=k)
+        return Identifier(text_columns.UUID_MASK)
     if not columns.is_text(values.type):
         return columns.fit(values, k=k)
     sample = values[:20_000]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 Alphabet = Literal["lower", "upper", "alnum", "digit", "text"]
 _LONGEST_MASK = 64
-_UUID = "hhhhhhhh-hhhh-4hhh-8hhh-hhhhhhhhhhhh"
-"""Version 4, variant 1: MariaDB's type takes no others than a standard names."""
+UUID_MASK = "hhhhhhhh-hhhh-4hhh-8hhh-hhhhhhhhhhhh"
+"""The mask of every UUID, seen or not. Version 4, variant 1: MariaDB's type takes no others than a standard names."""
 _UUIDS = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 
@@ -32,7 +32,7 @@ def fit_identifier(values: pa.Array, *, k: int) -> Identifier:
         return Identifier(None)
     uuids = pc.sum(pc.match_substring_regex(text, _UUIDS)).as_py()
     if uuids >= k > len(text) - uuids:
-        return Identifier(_UUID)
+        return Identifier(UUID_MASK)
     short = pc.filter(text, pc.less_equal(pc.utf8_length(text), _LONGEST_MASK))
     masks = short
     for pattern, sign in ((r"\p{Lu}", "A"), (r"\p{Ll}", "a"), (r"\p{Nd}", "9"), (r"[^Aa9 !-/:-@\[-`{-~]", "a")):

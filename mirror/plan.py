@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from mirror.binding import Bound, Group, grouped, read_checks, refuse_empty
 from mirror.checks import Domain, domains, order
 from mirror.defaults import default_generator
 from mirror.generators import (
@@ -87,6 +88,12 @@ class RelationPlan:
     """The rows themselves, of a reference relation that is taken as it is."""
     distinct: tuple[frozenset[str], ...] = ()
     """Sets of columns that are distinct by construction: no two rows without a NULL there are equal in all of them."""
+    groups: tuple[Group, ...] = ()
+    """Conditions that tie columns together; no column is in two groups."""
+
+    def group(self, column: str) -> Group | None:
+        """Return the group that a column is in; None when no condition ties it to others."""
+        return next((group for group in self.groups if column in group.columns), None)
 
     @property
     def country(self) -> tuple[str, Meaning] | None:
@@ -252,7 +259,7 @@ class _Planner:
         keys = self._keys(relation, profile, owner)
         if profile.copy is not None:
             return self._copied(relation, profile, profile.copy, keys)
-        allowed = self._domains(relation, profile)
+        allowed, bounds = self._checks(relation, profile)
         given = {column for key in keys for column in key.fills}
         same = {
             child: FromParent(str(key.foreign_key), parent)
@@ -282,19 +289,24 @@ class _Planner:
         columns = [replace(column, referred=self._referred(relation, column.column)) for column in columns]
         rows = self._limited(relation, keys, choices, wanted)
         self._check_parents(relation, rows, keys)
-        return self.fitted(RelationPlan(relation, rows, keys, tuple(columns), None, tuple(choices.distinct)))
+        groups, notes = grouped(relation, columns, bounds, self._referred_columns(relation))
+        self.findings.extend(notes)
+        return self.fitted(RelationPlan(relation, rows, keys, tuple(columns), None, tuple(choices.distinct), groups))
 
-    def _domains(self, relation: Relation, profile: RelationProfile) -> Mapping[str, Domain]:
+    def _checks(self, relation: Relation, profile: RelationProfile) -> tuple[Mapping[str, Domain], list[Bound]]:
+        """Return what CHECKs allow in single columns, and what they ask of several; those that are not understood are findings."""
         engines = {origin.source: Engine(origin.engine) for origin in self.profile.provenance}
         engine = engines.get(relation.name.source, Engine.SQLITE)
         allowed, strange = domains(relation, engine)
+        refuse_empty(relation, allowed)
         after = {(one.name, one.anchor.column) for one in profile.columns if one.anchor and not one.anchor.foreign_key}
-        for check in strange:
-            if order(check, relation, engine) in after:
-                continue  # the later one is made as a gap after the earlier
+        # of two times the later one may be made as a gap after the earlier
+        open_ = [check for check in strange if order(check, relation, engine) not in after]
+        bounds, unread = read_checks(relation, open_, engine)
+        for check in unread:
             what = "is not made true by construction, only checked after the load"
             self.findings.append(Finding(f"{relation.name} check {check.name or check.expression}", what))
-        return allowed
+        return allowed, bounds
 
     def _copied(
         self, relation: Relation, profile: RelationProfile, copy: Copy, keys: tuple[KeyPlan, ...]
@@ -560,6 +572,10 @@ class _Planner:
         if marginal is None:
             return 0.0
         return 1.0 - (marginal.weights[marginal.atoms.index(0.0)] if 0.0 in marginal.atoms else 0.0)
+
+    def _referred_columns(self, relation: Relation) -> frozenset[str]:
+        referring = [key for key in self.profile.schema.foreign_keys if key.parent == relation.name]
+        return frozenset(column for key in referring for column in key.parent_columns)
 
     def _referred(self, relation: Relation, column: str) -> bool:
         return relation.column(column).nullable and any(

@@ -356,7 +356,7 @@ def test_simple_checks_are_understood_and_others_are_named(condition: str, wante
     assert strange == (() if whole else (check,))
 
 
-def test_an_order_in_time_that_is_learned_as_a_gap_needs_no_word() -> None:
+def test_an_order_in_time_that_is_learned_as_a_gap_is_kept_beside_others() -> None:
     columns = tuple(Column(name, pa.date32(), "DATE") for name in ("start", "end", "paid"))
     checks = (Check('start <= "end"'), Check("paid >= start"), Check('paid > "end"'))
     relation = Relation(named("t"), columns, checks=checks)
@@ -368,10 +368,13 @@ def test_an_order_in_time_that_is_learned_as_a_gap_needs_no_word() -> None:
     )
     learned = RelationProfile(relation.name, 99, profiles)
     found = plan(Profile(Schema((relation,)), (learned,), (), (), 10), config())
-    assert [finding.where for finding in found.findings] == [
-        "s.main.t check paid >= start",
-        's.main.t check paid > "end"',
-    ]
+    assert found.findings == ()
+    (group,) = found.relations[0].groups
+    assert group.columns == ("start", "end", "paid")
+    table = pa.Table.from_batches(list(Synthesis(found).batches(relation.name))).to_pydict()
+    for start, end, paid in zip(table["start"], table["end"], table["paid"], strict=True):
+        assert end is None or start <= end < paid
+        assert start <= paid
 
 
 def test_checks_hold_for_columns_of_which_nothing_was_learned() -> None:

@@ -58,6 +58,26 @@ def transpile(condition: str, *, origin: Engine, target: Engine, columns: Mappin
         return None
 
 
+def simplified(condition: str, *, origin: Engine, columns: Mapping[str, Column]) -> exp.Expr | None:
+    """Parse a condition of an engine, without the casts that the engine adds when it shows one; None when it is not understood.
+
+    Text of a date stands for the date. What the tree holds besides is for the reader to judge.
+    """
+    import sqlglot
+    from sqlglot.errors import SqlglotError
+
+    def plain(node: exp.Expr) -> exp.Expr:
+        try:
+            return _plain(node, columns, Engine.SQLITE)
+        except _NoTwinError:
+            return node
+
+    try:
+        return sqlglot.parse_one(condition, read=_DIALECT[origin]).transform(plain)
+    except SqlglotError:
+        return None
+
+
 def _column(node: exp.Expr, columns: Mapping[str, Column]) -> Column:
     # Unquoted names fold to lower case on PostgreSQL and have no case elsewhere, so only a unique match counts.
     name = node.name

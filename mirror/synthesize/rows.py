@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
 
@@ -29,6 +30,7 @@ from mirror.generators import (
 from mirror.synthesize import places, text
 from mirror.synthesize.apart import distinct_places, ranks, rising
 from mirror.synthesize.parents import NONE, earlier_rows
+from mirror.synthesize.settled import settled
 from mirror.synthesize.streams import Permutation, stream
 from mirror.synthesize.together import needs_all
 from mirror_connectors.errors import PlanError
@@ -39,6 +41,8 @@ from mirror_profiles.matching import match
 from mirror_profiles.semantics import LOCALES, Meaning
 
 if TYPE_CHECKING:
+    from mirror.binding import Group
+    from mirror.checks import Domain
     from mirror.plan import ColumnPlan, KeyPlan, RelationPlan
     from mirror.synthesize import Synthesis
     from mirror.synthesize.structure import Span
@@ -61,6 +65,8 @@ class Rows:
         self._parents: dict[str, np.ndarray] = {}
         self._lent: dict[str, np.ndarray] = {}
         self._drawings: dict[str, np.ndarray] = {}
+        self._raw: dict[str, pa.Array] = {}
+        self._settling: list[Group] = []
         self._columns = {column.column: column for column in plan.columns}
 
     def __len__(self) -> int:
@@ -265,12 +271,44 @@ class Rows:
             return numeric.encode(fan_out.marginal, counts.astype(float))
         return self._world.parent_codes(self, explainer.foreign_key, explainer.column)
 
+    @property
+    def seed(self) -> int:
+        """The seed of the plan."""
+        return self._world.plan.seed
+
+    def domain(self, column: str) -> Domain | None:
+        """Return what CHECKs allow in a column; None when what is drawn cannot miss it."""
+        return self._columns[column].domain
+
     def array(self, column: str) -> pa.Array:
         """Return the column's values in its Arrow type."""
         if column not in self._arrays:
-            plan = self._columns[column]
-            self._arrays[column] = self._make(plan, plan.generator)
+            group = self.plan.group(column)
+            if group is None:
+                self._arrays[column] = self.raw(column)
+            elif group in self._settling:
+                return self.raw(column)  # what it is settled with depends on it
+            else:
+                self._settling.append(group)
+                self._arrays.update(settled(self, group))
+                self._settling.pop()
         return self._arrays[column]
+
+    def raw(self, column: str) -> pa.Array:
+        """Return the column's values as they are made before rows are settled that break a condition."""
+        if column not in self._raw:
+            plan = self._columns[column]
+            self._raw[column] = self._make(plan, plan.generator)
+        return self._raw[column]
+
+    def complete(self, column: str) -> pa.Array:
+        """Return the column's values as they would be if none were NULL."""
+        twin, plan = copy(self), self._columns[column]
+        codes = self._drawn_codes(column)
+        shares = np.cumsum(columns.weights(plan.profile.marginal) or (1.0,))
+        drawn = np.searchsorted(shares / shares[-1], self.uniforms(f"{column} complete"), side="right") + 1
+        twin._drawings = {**self._drawings, column: np.where(codes > 0, codes, drawn).astype(np.int16)}  # noqa: SLF001
+        return twin._make(plan, plan.generator)
 
     def _make(self, plan: ColumnPlan, generator: Generator) -> pa.Array:
         type_ = self.plan.relation.column(plan.column).type

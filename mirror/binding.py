@@ -1,0 +1,176 @@
+"""Conditions between columns of one row: read from CHECKs, and the columns that they tie together."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from mirror.conditions import conditions
+from mirror.generators import Choice, Drawn, FromLists, Scrambled
+from mirror_connectors.errors import PlanError
+from mirror_connectors.schema import Finding
+from mirror_profiles.rules.evaluate import fixed
+from mirror_profiles.rules.kinds import AllOf, Among, Compares, Fixed, Missing, Value, read_by
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from mirror.checks import Domain
+    from mirror.plan import ColumnPlan
+    from mirror_connectors.base import Engine
+    from mirror_connectors.schema import Check, Relation
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A condition that every row of a relation must pass."""
+
+    name: str
+    """What a message calls it."""
+    any_of: tuple[AllOf, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Columns that conditions tie together: they are made together, and settled together."""
+
+    columns: tuple[str, ...]
+    conditions: tuple[Bound, ...]
+    movable: tuple[str, ...]
+    """Columns whose values may be exchanged among rows, or set."""
+
+
+def read_checks(relation: Relation, checks: Sequence[Check], engine: Engine) -> tuple[list[Bound], tuple[Check, ...]]:
+    """Read CHECKs as conditions; returns those that were not understood besides. Raises PlanError naming one that no row can pass."""
+    found: list[Bound] = []
+    unread: list[Check] = []
+    for check in checks:
+        name = f"check {check.name or check.expression}"
+        parts = conditions(check.expression, relation, engine)
+        if parts is None:
+            unread.append(check)
+            continue
+        for any_of in parts:
+            possible = tuple(atoms for atoms in any_of if not _contradicts(atoms, relation))
+            if not possible:
+                message = f"{relation.name}: no row can pass {name}; take the check out of the schema, or exclude the relation"
+                raise PlanError(message)
+            found.append(Bound(name, possible))
+    return found, tuple(unread)
+
+
+def refuse_empty(relation: Relation, allowed: Mapping[str, Domain]) -> None:
+    """Raise PlanError for a column that must hold a value while its CHECKs together allow none, naming them."""
+    for name, domain in allowed.items():
+        low = -math.inf if domain.low is None else domain.low
+        high = math.inf if domain.high is None else domain.high
+        nothing = low > high
+        if domain.values is not None:
+            bounded = not pa.types.is_string(relation.column(name).type)
+            nothing = not any(not bounded or low <= float(value) <= high for value in domain.values)
+        if nothing and not relation.column(name).nullable:
+            checks = ", ".join(check.name or check.expression for check in relation.checks if name in check.expression)
+            message = (
+                f"{relation.name}.{name}: no value can pass its checks ({checks}); take one of them out of the schema, "
+                "or exclude the relation"
+            )
+            raise PlanError(message)
+
+
+def _contradicts(atoms: AllOf, relation: Relation) -> bool:
+    """Say whether no row can pass all of some atoms, as far as each column shows it alone."""
+    for name in {column for atom in atoms for column in read_by(((atom,),))}:
+        mine = [atom for atom in atoms if read_by(((atom,),)) == {name}]
+        never_null = not relation.column(name).nullable or Missing(name, negated=True) in mine
+        if Missing(name) in mine and never_null:
+            return True
+        if never_null and _empty(mine):
+            return True
+    return False
+
+
+def _empty(atoms: Sequence[object]) -> bool:
+    """Say whether no value is within all bounds and lists of one column."""
+    lows, highs = [], []
+    listed: set[object] | None = None
+    for atom in atoms:
+        if isinstance(atom, Among) and not atom.negated:
+            listed = set(atom.values) if listed is None else listed & set(atom.values)
+        if isinstance(atom, Compares) and atom.sign in ("<", "<="):
+            strict = atom.sign == "<"
+            if isinstance(atom.left, Fixed) and isinstance(atom.right, Value):
+                lows.append((_size(atom.left), strict))
+            elif isinstance(atom.right, Fixed) and isinstance(atom.left, Value):
+                highs.append((_size(atom.right), strict))
+    crossed = any(low > high or (low == high and (over or under)) for low, over in lows for high, under in highs)
+    return listed == set() or crossed
+
+
+def _size(term: Fixed) -> float:
+    return float(fixed(term.value, "time" if isinstance(term.value, str) else "number"))
+
+
+def grouped(
+    relation: Relation, columns: Sequence[ColumnPlan], bounds: Sequence[Bound], referred: Collection[str]
+) -> tuple[tuple[Group, ...], list[Finding]]:
+    """Return the groups of columns that conditions tie together, and findings for conditions none of whose columns may change.
+
+    ``referred`` are columns that other relations refer to: these, and all columns of keys, stay as they are made.
+    """
+    fixed_ = {*referred, *(name for key in relation.keys for name in key.columns)}
+    free = {plan.column for plan in columns if plan.column not in fixed_ and _may_change(plan)}
+    # a time that is a gap after a parent's should stay so, if anything else can give way
+    tied = {plan.column for plan in columns if plan.profile.anchor and plan.profile.anchor.foreign_key}
+    findings: list[Finding] = []
+    kept: list[Bound] = []
+    movable: set[str] = set()
+    for bound in bounds:
+        names = read_by(bound.any_of)
+        able = (names & free) - tied or names & free
+        movable |= able
+        if able or not names:
+            kept.append(bound)
+        else:
+            what = "is only checked after the load: the columns that it binds are made by keys and rules of their own"
+            findings.append(Finding(f"{relation.name} {bound.name}", what))
+    touched = {name for bound in kept for name in read_by(bound.any_of)}
+    kept += [
+        Bound(f"that {plan.column} is never before {plan.profile.anchor.column}", ((_after(plan),),))
+        for plan in columns
+        if plan.profile.anchor and not plan.profile.anchor.foreign_key and isinstance(plan.generator, Drawn)
+        if {plan.column, plan.profile.anchor.column} & touched
+    ]
+    movable |= {name for bound in kept for name in read_by(bound.any_of) if name in free - tied}
+    order = [plan.column for plan in columns]
+    groups = []
+    while kept:
+        names, mine = read_by(kept[0].any_of), [kept[0]]
+        while more := [bound for bound in kept if bound not in mine and names & read_by(bound.any_of)]:
+            mine += more
+            names = names.union(*(read_by(bound.any_of) for bound in more))
+        kept = [bound for bound in kept if bound not in mine]
+        inside = tuple(name for name in order if name in names)
+        if inside:
+            groups.append(Group(inside, tuple(mine), tuple(name for name in inside if name in movable)))
+    return tuple(groups), findings
+
+
+def _may_change(plan: ColumnPlan) -> bool:
+    match plan.generator:
+        case Drawn() | Scrambled():
+            return True
+        case FromLists():
+            return not plan.generator.unique
+        case Choice():
+            return not plan.generator.unique and plan.generator.within is None
+        case _:
+            return False
+
+
+def _after(plan: ColumnPlan) -> Compares:
+    anchor = plan.profile.anchor
+    assert anchor is not None  # noqa: S101  the caller has looked
+    return Compares(Value(anchor.column), "<=", Value(plan.column))

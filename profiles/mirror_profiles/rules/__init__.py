@@ -1,0 +1,1 @@
+"""Rules: what rows obey, found in Arrow columns and spelled in words."""

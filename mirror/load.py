@@ -94,14 +94,17 @@ def load(
 
 
 def _part(plan: Plan, source: str) -> Schema:
-    """Return what a source's own database declares of the planned relations; links, and keys of the configuration, are no constraint of it."""
-    planned = {step.relation.name for step in plan.relations if step.relation.name.source == source}
+    """Return what a source's own database declares of the planned relations, in the order in which they are written.
+
+    Links, and keys of the configuration, are no constraint of it.
+    """
+    planned = [step.relation.name for step in plan.relations if step.relation.name.source == source]
     part = plan.schema.of_source(source)
     return replace(
         part,
-        relations=tuple(relation.as_declared for relation in part.relations if relation.name in planned),
+        relations=tuple(part.relation(name).as_declared for name in planned),
         foreign_keys=tuple(
-            k for k in part.foreign_keys if k.origin is Origin.DECLARED and {k.child, k.parent} <= planned
+            k for k in part.foreign_keys if k.origin is Origin.DECLARED and {k.child, k.parent} <= set(planned)
         ),
         findings=(),
     )

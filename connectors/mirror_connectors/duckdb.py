@@ -275,6 +275,8 @@ def _expression(column: Column) -> str:
         return f"CAST(CAST({name} AS JSON) AS VARCHAR)"
     if pa.types.is_decimal(column.type) and column.native in ("HUGEINT", "UHUGEINT"):
         return f"CAST({name} AS DECIMAL(38, 0))"
+    if pa.types.is_duration(column.type):
+        return f"epoch_us({name})"
     if _timely(column):
         zone = " WITH TIME ZONE" if pa.types.is_timestamp(column.type) and column.type.tz else ""
         wanted = "DATE" if column.native == "DATE" else f"TIMESTAMP{zone}"

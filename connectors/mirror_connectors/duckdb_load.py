@@ -207,14 +207,12 @@ class DuckdbLoad:
                 self._give_up(key, why)
             else:
                 sayable.append(_matching(key, parent))
-        ordered = _parents_first(missing, sayable)
-        position = {relation.name: place for place, relation in enumerate(ordered)}
-        for key in sayable:
-            if position.get(key.parent, -1) > position[key.child]:
-                self._give_up(key, "it closes a circle")
-            else:
-                self._declared.append(key)
-        return ordered
+        # Rows come in the order of the schema, and in a circle some come before their parents.
+        closing = _closing(missing, sayable)
+        for key in closing:
+            self._give_up(key, "it closes a circle")
+        self._declared += [key for key in sayable if key not in closing]
+        return _parents_first(missing, self._declared)
 
     def _unsayable(self, key: ForeignKey, child: Relation, parent: Relation) -> str | None:
         if key.parent.schema != key.child.schema:
@@ -486,6 +484,20 @@ def _parents_first(relations: Sequence[Relation], keys: Sequence[ForeignKey]) ->
             ready = [place]
         ordered += [waiting.pop(name) for name in ready]
     return ordered
+
+
+def _closing(relations: Sequence[Relation], keys: Sequence[ForeignKey]) -> list[ForeignKey]:
+    """Return the foreign keys of circles whose parents come after their children in the order given."""
+    import networkx as nx
+
+    graph: nx.DiGraph[RelationName] = nx.DiGraph((key.child, key.parent) for key in keys)
+    circle = {name: number for number, names in enumerate(nx.strongly_connected_components(graph)) for name in names}
+    place = {relation.name: number for number, relation in enumerate(relations)}
+    return [
+        key
+        for key in keys
+        if key.parent in place and circle[key.child] == circle[key.parent] and place[key.parent] > place[key.child]
+    ]
 
 
 def _orphans(key: ForeignKey) -> str:

@@ -349,6 +349,8 @@ def _expression(column: Column, name: str) -> str:
     """Spell a column so that it arrives in its Arrow type."""
     if pa.types.is_string(column.type):
         return name if _TEXT.fullmatch(column.native) and column.enum is None else f"{name}::text"
+    if pa.types.is_duration(column.type):  # an interval that holds another engine's span of time
+        return f"(extract(epoch FROM {name}) * 1000000)::bigint"
     return f"{name}::bigint" if column.native == "oid" else name
 
 

@@ -231,8 +231,8 @@ def translate(
     crossed = [crossing.relation(relation) for relation in schema]
     crossing.note_collations()
     keys = crossing.foreign_keys({old.name: new for old, new in zip(schema, crossed, strict=True)})
-    if target in (Engine.MARIADB, Engine.DUCKDB):
-        crossed = _equal_key_types(crossed, keys)
+    if target is not Engine.SQLITE:
+        crossed = _equal_key_types(crossed, keys, target)
     return Schema(tuple(crossed), keys), (*findings, *crossing.findings)
 
 
@@ -393,8 +393,11 @@ class _Crossing:
             ),
             ("arrays are kept as text", [c.name for c in relation.columns if pa.types.is_list(c.type)]),
             ("comments are left out", [c.name for c in relation.columns if c.comment]),
+            ("invisible columns are seen by SELECT *", [c.name for c in relation.columns if c.invisible]),
         ):
             self.findings += summary(where, what, dropped)
+        if "SYSTEM VERSIONING" in (relation.options or ""):
+            self._note(relation, f"it keeps no versions of its rows in {self._target}")
         return columns
 
     def note_collations(self) -> None:
@@ -476,7 +479,10 @@ class _Crossing:
         primary = relation.primary_key.columns if relation.primary_key else ()
         numbered = [name for name, column in columns.items() if column.identity is not None]
         for name in numbered:
-            if self._target is Engine.SQLITE and primary == (name,):
+            if self._target is Engine.POSTGRESQL and not pa.types.is_integer(columns[name].type):
+                columns[name] = replace(columns[name], native="bigint", type=pa.int64())
+                self._note(relation, f"column {name} numbers itself as a bigint: values above {2**63 - 1} do not fit")
+            elif self._target is Engine.SQLITE and primary == (name,):
                 columns[name] = replace(columns[name], native="INTEGER", type=pa.int64(), identity=Identity.BY_DEFAULT)
             elif self._target is Engine.MARIADB and len(numbered) == 1 and primary[:1] == (name,):
                 columns[name] = replace(columns[name], identity=Identity.BY_DEFAULT)
@@ -572,8 +578,12 @@ def _in_key_order(
     return columns, parent_columns
 
 
-def _equal_key_types(relations: Sequence[Relation], keys: Sequence[ForeignKey]) -> list[Relation]:
-    """Give the child columns of every foreign key the types of the parent's, which InnoDB and DuckDB insist on."""
+def _equal_key_types(relations: Sequence[Relation], keys: Sequence[ForeignKey], target: Engine) -> list[Relation]:
+    """Give the child columns of every foreign key the types of the parent's, which InnoDB and DuckDB insist on.
+
+    PostgreSQL compares most types with one another, but looks no decimal up among integers.
+    """
+    picky = target is not Engine.POSTGRESQL
     columns = {(r.name, c.name): c for r in relations for c in r.columns}
     declared = [key for key in keys if key.origin is Origin.DECLARED]
     for _ in declared:
@@ -582,6 +592,8 @@ def _equal_key_types(relations: Sequence[Relation], keys: Sequence[ForeignKey]) 
             for child, parent in zip(key.columns, key.parent_columns, strict=True):
                 old, model = columns.get((key.child, child)), columns.get((key.parent, parent))
                 if old is None or model is None or old.native == model.native:
+                    continue
+                if not picky and not (pa.types.is_decimal(old.type) and pa.types.is_integer(model.type)):
                     continue
                 columns[key.child, child] = replace(old, native=model.native, type=model.type, length=model.length)
                 changed = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +39,25 @@ def match(child: Sequence[pa.Array], parent: Sequence[pa.Array]) -> np.ndarray:
             known = (child_code >= 0) & (dense[place] == child_code) if len(dense) else np.zeros(rows, dtype=bool)
             child_code = np.where(known, place, -1)
     return _look_up(child_code, parent_code, there)
+
+
+def fold(values: pa.Array, collation: str | None) -> pa.Array:
+    """Return text in one form for all that a collation holds for equal, as far as case, accents and spaces at the end go.
+
+    By the names that collations have: ``_ci`` and ``_ai`` of MariaDB, whose texts are padded unless it says ``nopad``; NOCASE and
+    RTRIM of SQLite; NOCASE and NOACCENT of DuckDB. Of any other, and of what is no text, nothing is folded.
+
+    >>> fold(pa.array(["Été  ", None]), "utf8mb4_general_ci").to_pylist()
+    ['ete', None]
+    """
+    if collation is None or not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        return values
+    parts = set(re.split(r"[_.]", collation.lower()))
+    if parts & {"rtrim"} or (parts & {"ci", "cs", "bin"} and "nopad" not in parts and "0900" not in parts):
+        values = pc.utf8_rtrim(values, " ")
+    if parts & {"ai", "noaccent"} or ("ci" in parts and "as" not in parts):
+        values = pc.replace_substring_regex(pc.utf8_normalize(values, "NFKD"), r"\p{Mn}", "")
+    return pc.utf8_lower(values) if parts & {"ci", "nocase"} else values
 
 
 def _look_up(child_code: np.ndarray, parent_code: np.ndarray, there: np.ndarray) -> np.ndarray:

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mirror_connectors.base import Connector, Sample
-from mirror_connectors.schema import Column, Finding, ForeignKey, Relation, RelationName, Schema
+from mirror_connectors.schema import Column, Finding, ForeignKey, Origin, Relation, RelationName, Schema
 from mirror_profiles import columns, dependence
 from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.columns import text as text_columns
 from mirror_profiles.columns.kinds import Categorical, Empty, Identifier, Marginal, Opaque, Temporal, Text
 from mirror_profiles.dependence import Candidate
-from mirror_profiles.matching import NULL, ORPHAN, depths, match
+from mirror_profiles.matching import NULL, ORPHAN, depths, fold, match
 from mirror_profiles.privacy import check_copy, released_levels, released_ranks, released_share
 from mirror_profiles.profile import Anchor, ColumnProfile, Copy, FanOut, Profile, Provenance, RelationProfile
 from mirror_profiles.semantics import locale_of, meaning_of
@@ -133,13 +133,24 @@ def _copy(read: _Read) -> Copy:
 
 def _match(key: ForeignKey, reads: Mapping[RelationName, _Read], sources: Mapping[str, Connector]) -> np.ndarray:
     """Parent row of every child row, over whole keys even where columns are sampled."""
+    folds = _collations(key, reads)
 
     def side(name: RelationName, names: Sequence[str]) -> list[pa.Array]:
         read = reads[name]
         table = read.table if read.whole else _table(read.relation, names, sources[name.source], None)
-        return [table.column(column).combine_chunks() for column in names]
+        return [fold(table.column(column).combine_chunks(), by) for column, by in zip(names, folds, strict=True)]
 
     return match(side(key.child, key.columns), side(key.parent, key.parent_columns))
+
+
+def _collations(key: ForeignKey, reads: Mapping[RelationName, _Read]) -> list[str | None]:
+    """Return by which collation each pair of a key is compared: the parent's, which a link must share to be asked."""
+    child, parent = reads[key.child].relation, reads[key.parent].relation
+    pairs = [
+        (child.column(a).collation, parent.column(b).collation)
+        for a, b in zip(key.columns, key.parent_columns, strict=True)
+    ]
+    return [theirs if mine == theirs or key.origin is Origin.DECLARED else None for mine, theirs in pairs]
 
 
 def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int, *, by_row: bool) -> FanOut:
@@ -196,8 +207,9 @@ class _Context:
         parent = self.reads[key.parent]
         if read.whole and parent.whole:
             return self.found[str(key)]
-        mine = [read.column(name) for name in key.columns]
-        return match(mine, [parent.column(name) for name in key.parent_columns])
+        folds = _collations(key, self.reads)
+        mine = [fold(read.column(name), by) for name, by in zip(key.columns, folds, strict=True)]
+        return match(mine, [fold(parent.column(name), by) for name, by in zip(key.parent_columns, folds, strict=True)])
 
     def known(self, name: RelationName, candidate: Candidate, done: Collection[str]) -> bool:
         """Say whether a candidate is known before any column but those in ``done``: no key column explains what it is found by.

@@ -117,6 +117,8 @@ class FromLists:
     locale: str | None = None
     lengths: Numeric | None = None
     unique: bool = False
+    most: int | None = None
+    """Most characters, where that is fewer than the column holds."""
     kind: Literal["from lists"] = "from lists"
 
 

@@ -9,30 +9,39 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from mirror.checks import Domain
-from mirror.defaults import key_mask
 from mirror.generators import (
     Choice,
     DistinctWithinOwner,
     Finds,
-    FromLists,
     Generator,
     Mask,
-    Numbering,
     Sibling,
 )
+from mirror.key_values import (
+    MANY,
+    capacity,
+    is_number,
+    kind_rank,
+    mask_of,
+    number_range,
+    numbers_rows,
+    only_values,
+    unique_generator,
+)
+from mirror.uniqueness import only_of_nulls
 from mirror_connectors.errors import PlanError
-from mirror_connectors.schema import Column, Finding, Key, Relation
+from mirror_connectors.schema import Finding, Relation
 from mirror_profiles import columns
-from mirror_profiles.columns.kinds import Boolean, Categorical, Identifier, Numeric, Temporal, Text, Tick
+from mirror_profiles.columns.kinds import Boolean, Categorical, Empty, Identifier, Numeric, Opaque, Temporal, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from mirror_profiles.profile import ColumnProfile, RelationProfile
+    from mirror.uniqueness import Unique
+    from mirror_profiles.profile import RelationProfile
 
-MANY = 1 << 62
-"""As many as anybody can want."""
-_WHOLE_FLOATS = 1 << 53
+UNMADE = "is not made by construction, only checked after the load"
+"""What is said of a promise that nothing is known to keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +88,21 @@ class Given:
     """What CHECKs allow in a column."""
     asked: tuple[frozenset[str], ...]
     """Sets of columns that keys of other relations would like to be distinct."""
+    uniques: tuple[Unique, ...]
+    """What must be distinct."""
 
     @property
     def owner(self) -> Reference | None:
         """The foreign key to the owner."""
         return next((reference for reference in self.references if reference.finds is Finds.OWNER), None)
+
+    def width(self, name: str) -> int | None:
+        """Return how many characters of a column count for the keys that it is part of; None when all do."""
+        return min((width for one in self.uniques for found, width in one.widths if found == name), default=None)
+
+    def fixed(self, name: str) -> bool:
+        """Say whether values of a column must be of one length for a key that it is part of."""
+        return any(name in one.fixed for one in self.uniques)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +133,8 @@ class Choices:
     limits: list[Limit] = field(default_factory=list)
     distinct: list[frozenset[str]] = field(default_factory=list)
     """Sets of columns that are distinct by what was decided."""
+    open: list[Unique] = field(default_factory=list)
+    """What is still to be kept by changing a column: keys with a condition, and those for which NULLs are equal."""
 
     def most(self, foreign_key: str) -> int | None:
         """Return how many rows a parent found by the foreign key can have at most; None when there is no limit."""
@@ -141,14 +162,17 @@ class _Option:
 def distinct_keys(relation: Relation, profile: RelationProfile, given: Given, findings: list[Finding]) -> Choices:
     """Decide for every key of a relation what keeps it distinct; short keys first, since a longer one may contain them.
 
-    Raises PlanError when nothing can.
+    Those that hold for some rows only, or for NULLs as well, are left open where a column can be changed to keep them: see
+    `mirror.partial_keys`. Raises PlanError when nothing can.
     """
     decider = _Decider(relation, profile, given, Choices())
     for wanted in given.asked:
         decider.please(wanted)
-    for key in sorted(relation.keys, key=lambda key: len(key.columns)):
-        if key.plain:
-            decider.decide(key, findings)
+    for unique in sorted(given.uniques, key=lambda one: (bool(one.condition), len(one.columns))):
+        if unique.condition:
+            decider.decide_partial(unique, findings)
+        else:
+            decider.decide(unique, findings)
     return decider.choices
 
 
@@ -167,14 +191,14 @@ class _Decider:
                 self._take((), option)
                 return
 
-    def decide(self, key: Key, findings: list[Finding]) -> None:
-        wanted = frozenset(key.columns)
-        if any(done <= wanted for done in self.choices.distinct):
+    def decide(self, unique: Unique, findings: list[Finding]) -> None:
+        """Choose what keeps columns distinct in all rows. Raises PlanError when nothing can."""
+        wanted = frozenset(unique.columns)
+        if not unique.nulls_distinct and any(self.relation.column(name).nullable for name in wanted):
+            self.choices.open.append(unique)
+            self._strict(wanted).decide(unique, findings)
             return
-        where = f"{self.relation.name}({', '.join(key.columns)})"
-        if computed := [name for name in key.columns if self.relation.column(name).generated is not None]:
-            what = f"{', '.join(computed)} is computed by the database: not distinct by construction, only checked"
-            findings.append(Finding(where, what))
+        if any(done <= wanted for done in self.choices.distinct) or self._computed(unique, findings):
             return
         options = list(self._options(wanted))
         if not any(option.enough for option in options):
@@ -183,15 +207,62 @@ class _Decider:
             return
         if not options:
             message = (
-                f"{where}: no way is known to keep it distinct, all of it being foreign keys that depend on one "
+                f"{unique.where}: no way is known to keep it distinct, all of it being foreign keys that depend on one "
                 "another; leave the relation out with exclude"
             )
             raise PlanError(message)
         roomiest = max(options, key=lambda option: (option.room, option.scarce[1] if option.scarce else MANY))
         chosen = next((option for option in options if option.enough), roomiest)
-        self._take(key.columns, chosen)
+        self._take(unique.columns, chosen)
         if chosen.finding is not None:
-            findings.append(Finding(where, chosen.finding))
+            findings.append(Finding(unique.where, chosen.finding))
+
+    def decide_partial(self, unique: Unique, findings: list[Finding]) -> None:
+        """Choose what keeps columns distinct in the rows that fulfil a condition.
+
+        Text that names a row differs in all of them; else the condition is made false of rows too many, by a column that can be changed.
+        """
+        wanted = frozenset(unique.columns)
+        if any(done <= wanted for done in self.choices.distinct) or unique.vacuous:
+            return
+        if self._computed(unique, findings):
+            return
+        naming = [name for name in unique.columns if name in self.given.plain and self._names_rows(name)]
+        option = next((one for one in self._alone(naming) if one.enough), None)
+        others = [name for name in unique.conditioned if name not in wanted or unique.fixes(name)]
+        if option is None and any(self._can_switch(unique, name) for name in others):
+            self.choices.open.append(unique)
+            return
+        option = option or next((one for one in self._options(wanted) if one.enough), None)
+        if option is None:
+            findings.append(Finding(unique.where, UNMADE))
+        else:
+            self._take(unique.columns, option)
+
+    def _computed(self, unique: Unique, findings: list[Finding]) -> bool:
+        computed = [name for name in unique.columns if self.relation.column(name).generated is not None]
+        if computed:
+            what = f"{', '.join(computed)} is computed by the database: not distinct by construction, only checked"
+            findings.append(Finding(unique.where, what))
+        return bool(computed)
+
+    def _strict(self, wanted: frozenset[str]) -> _Decider:
+        """Return a decider for which a NULL in the columns is no way out."""
+        columns_ = (replace(one, nullable=one.nullable and one.name not in wanted) for one in self.relation.columns)
+        references = tuple(replace(one, loose=one.loose - wanted) for one in self.given.references)
+        relation = replace(self.relation, columns=tuple(columns_))
+        return replace(self, relation=relation, given=replace(self.given, references=references))
+
+    def _names_rows(self, name: str) -> bool:
+        return isinstance(self.profile.column(name).marginal, Identifier | Text | Opaque | Empty)
+
+    def _can_switch(self, unique: Unique, name: str) -> bool:
+        """Say whether a column might be changed so that a condition becomes false; what is made of it in the end decides."""
+        nulls = only_of_nulls(unique.condition, name)
+        if name in self.given.plain:
+            learned = isinstance(self.profile.column(name).marginal, Numeric | Temporal | Categorical | Boolean | Empty)
+            return learned or nulls
+        return nulls and any(reference.loose == {name} for reference in self.given.references)
 
     def _take(self, key: tuple[str, ...], option: _Option) -> None:
         choices = self.choices
@@ -298,7 +369,7 @@ class _Decider:
         """Yield the way in which columns with few values each are distinct together."""
         few: dict[str, tuple[str, ...]] = {}
         for name in plain:
-            values = _only_values(self.relation.column(name), self.given.domains.get(name, Domain()))
+            values = only_values(self.relation.column(name), self.given.domains.get(name, Domain()))
             if values is not None and name not in self.choices.generators:
                 few[name] = values
         loose = next((name for name in few if self.relation.column(name).nullable), None)
@@ -380,9 +451,10 @@ class _Decider:
                 continue
             domain = self.given.domains.get(name, Domain())
             column, profile = self.relation.column(name), self.profile.column(name)
-            generator, room = unique_generator(column, profile, domain, self.given.rows)
+            width, fixed = self.given.width(name), self.given.fixed(name)
+            generator, room = unique_generator(column, profile, domain, self.given.rows, width=width, fixed=fixed)
             if generator is not None:
-                able.append((min(room, MANY), _kind_rank(generator), name, generator))
+                able.append((min(room, MANY), kind_rank(generator), name, generator))
         for room, _, name, generator in sorted(able, key=lambda entry: (-entry[0], entry[1], entry[2])):
             sets = (frozenset((name,)),)
             if self.relation.column(name).nullable:
@@ -397,7 +469,7 @@ class _Decider:
     def _apartness(self, name: str) -> int:
         """Rank a plain column of a composite key: which is best moved apart among the rows of one parent."""
         match self.profile.column(name).marginal:
-            case Numeric() as marginal if _numbers(marginal):
+            case Numeric() as marginal if numbers_rows(marginal):
                 return 0
             case Temporal():
                 return 1
@@ -413,7 +485,11 @@ class _Decider:
         column, marginal = self.relation.column(name), self.profile.column(name).marginal
         domain, type_ = self.given.domains.get(name, Domain()), column.type
         owned = base.finds is Finds.OWNER
-        values = _only_values(column, domain)
+        if columns.is_text(type_) and (width := self.given.width(name)) is not None:
+            column = replace(column, length=min(width, column.length or width))
+            mask = mask_of(self.profile.column(name), column, self.given.rows)
+            return (Mask(mask, within=base.foreign_key), capacity(mask)) if mask else None
+        values = only_values(column, domain)
         if owned and isinstance(marginal, Categorical | Boolean) and columns.size(marginal) >= len(values or ()):
             return DistinctWithinOwner(), columns.size(marginal)
         if values is not None:
@@ -421,134 +497,15 @@ class _Decider:
         if columns.is_text(type_):
             if unique_generator(column, self.profile.column(name), domain, self.given.rows)[1] >= self.given.rows:
                 return None  # it had better be another one in every row
-            mask = _mask_of(self.profile.column(name), column, self.given.rows)
+            mask = mask_of(self.profile.column(name), column, self.given.rows)
             return (Mask(mask, within=base.foreign_key), capacity(mask)) if mask else None
         if owned and isinstance(marginal, Temporal) and not pa.types.is_time(type_):
             return DistinctWithinOwner(), MANY
-        if not _is_number(type_):
+        if not is_number(type_):
             return None
-        low, high = _range(type_, domain)
-        if owned and isinstance(marginal, Numeric) and marginal.decimals is not None and not _numbers(marginal):
+        low, high = number_range(type_, domain)
+        if owned and isinstance(marginal, Numeric) and marginal.decimals is not None and not numbers_rows(marginal):
             return DistinctWithinOwner(high), min(int((high - low) * 10.0**marginal.decimals) + 1, MANY)
-        first = marginal.atoms[0] if isinstance(marginal, Numeric) and _numbers(marginal) else 1
+        first = marginal.atoms[0] if isinstance(marginal, Numeric) and numbers_rows(marginal) else 1
         start = int(min(max(first, low), high))
         return Sibling(start, base.foreign_key), int(high) - start + 1
-
-
-def _numbers(marginal: Numeric) -> bool:
-    """Say whether values look like a numbering: whole, from 0 or 1, without holes among the common ones."""
-    atoms = marginal.atoms
-    return (
-        marginal.decimals == 0
-        and len(atoms) > 0
-        and atoms[0] in (0, 1)
-        and list(atoms) == [atoms[0] + i for i in range(len(atoms))]
-    )
-
-
-def _is_number(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
-
-
-def _only_values(column: Column, domain: Domain) -> tuple[str, ...] | None:
-    """Return the only values that the schema allows in a column; None when it does not name them."""
-    if column.enum is not None:
-        return column.enum
-    if domain.values is not None:
-        return domain.values
-    return ("false", "true") if pa.types.is_boolean(column.type) else None
-
-
-def _range(type_: pa.DataType, domain: Domain) -> tuple[float, float]:
-    """Return the least and the highest number that a column can hold."""
-    if pa.types.is_decimal(type_):
-        high = 10.0 ** (type_.precision - type_.scale) - 10.0**-type_.scale
-        low = -high
-    elif pa.types.is_integer(type_):
-        bits = type_.bit_width - (not str(type_).startswith("u"))
-        low, high = (0.0 if str(type_).startswith("u") else -(2.0**bits)), min(2.0**bits - 1, 2.0**62)
-    else:
-        high = float(1 << 24 if pa.types.is_float32(type_) else _WHOLE_FLOATS)
-        low = -high
-    return max(low, -MANY if domain.low is None else domain.low), min(
-        high, MANY if domain.high is None else domain.high
-    )
-
-
-def _kind_rank(generator: Generator | None) -> int:
-    order = (Numbering, Mask, FromLists, Choice)
-    return next((rank for rank, kind in enumerate(order) if isinstance(generator, kind)), len(order))
-
-
-def unique_generator(column: Column, profile: ColumnProfile, domain: Domain, rows: int) -> tuple[Generator | None, int]:
-    """Return a generator that gives each row of a relation another value, and how many it can give; (None, 0) when there is none."""
-    type_ = column.type
-    values = _only_values(column, domain)
-    if values is not None:
-        return Choice(values, unique=True), len(values)
-    if _is_number(type_):
-        return _numbering(type_, domain, rows)
-    if pa.types.is_time(type_):
-        return Numbering(0, Tick.SECOND), 86_400
-    if isinstance(profile.marginal, Temporal):
-        ticks = profile.marginal.ticks
-        first = int(min((*ticks.atoms, *ticks.edges)))
-        return Numbering(first, profile.marginal.tick), MANY if profile.marginal.tick < Tick.DAY else 2_900_000 - first
-    if pa.types.is_date32(type_) or pa.types.is_timestamp(type_):
-        return Numbering(10_957, Tick.DAY), 2_900_000
-    if columns.is_text(type_):
-        return _unique_text(column, profile, rows)
-    if pa.types.is_binary(type_):
-        mask = "h" * min(column.length or 32, 32)
-        return Mask(mask), capacity(mask)
-    return None, 0
-
-
-def _numbering(type_: pa.DataType, domain: Domain, rows: int) -> tuple[Generator | None, int]:
-    """Number rows from 1, or from the least number allowed; a decimal's digits after the point are used where whole numbers are too few."""
-    low, high = _range(type_, domain)
-    start = int(max(1.0, -(-low // 1))) if high >= max(1.0, low) else int(-(-low // 1))
-    room = max(int(high) - start + 1, 0)
-    if room >= rows or not pa.types.is_decimal(type_) or not type_.scale:
-        return (Numbering(start), room) if room else (None, 0)
-    digits = type_.scale
-    return Numbering(start, digits=digits), round((high - start) * 10.0**digits) + 1
-
-
-def _unique_text(column: Column, profile: ColumnProfile, rows: int) -> tuple[Generator | None, int]:
-    marginal = profile.marginal
-    if isinstance(marginal, Text) and (column.length is None or column.length >= 12):
-        return FromLists(marginal.meaning, marginal.locale, marginal.lengths, unique=True), MANY
-    mask = _mask_of(profile, column, rows)
-    return (Mask(mask), capacity(mask)) if mask else (None, 0)
-
-
-def _mask_of(profile: ColumnProfile, column: Column, rows: int) -> str:
-    """Return the mask that was learned, made wider where it has fewer than ``rows`` values, as far as the column has room."""
-    learned = profile.marginal.mask if isinstance(profile.marginal, Identifier) else None
-    if (written := key_mask(column)) is not None:
-        return written
-    room = column.length or 64
-    mask = (learned if learned is not None else "a" * 12)[:room]
-    while capacity(mask) < rows and len(mask) < room:
-        mask += mask[-1] if mask[-1:] in ("A", "9", "h") else "a"
-    place = len(mask)
-    while capacity(mask) < rows and place:
-        # signs that stand for themselves, and digits, give way to letters
-        place -= 1
-        mask = mask[:place] + "a" + mask[place + 1 :]
-    return mask
-
-
-def capacity(mask: str) -> int:
-    """Return how many texts a mask can spell, at most 2**62."""
-    total = 1
-    for size in mask_sizes(mask):
-        total = min(total * size, MANY)
-    return total
-
-
-def mask_sizes(mask: str) -> Iterator[int]:
-    """Yield how many characters each place of a mask can have."""
-    for sign in mask:
-        yield {"A": 26, "a": 26, "9": 10, "h": 16}.get(sign, 1)

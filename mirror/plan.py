@@ -20,11 +20,13 @@ from mirror.generators import (
     Null,
 )
 from mirror.invent import invented
-from mirror.keys import Choices, Given, Reference, distinct_keys
+from mirror.keys import UNMADE, Choices, Given, Reference, distinct_keys
+from mirror.partial_keys import Sole, close
 from mirror.rules import check_rules, ruled
+from mirror.uniqueness import promises
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, PlanError
-from mirror_connectors.schema import Finding, ForeignKey, Key, Relation, RelationKind, RelationName, Schema
+from mirror_connectors.schema import Finding, ForeignKey, Relation, RelationName, Schema
 from mirror_profiles.semantics import Meaning, meaning_of
 from mirror_profiles.structure import MIRRORED, precedence
 
@@ -90,10 +92,24 @@ class RelationPlan:
     """Sets of columns that are distinct by construction: no two rows without a NULL there are equal in all of them."""
     groups: tuple[Group, ...] = ()
     """Conditions that tie columns together; no column is in two groups."""
+    soles: tuple[Sole, ...] = ()
+    """What is kept by changing a column in rows too many; none waits for one after it."""
 
     def group(self, column: str) -> Group | None:
         """Return the group that a column is in; None when no condition ties it to others."""
         return next((group for group in self.groups if column in group.columns), None)
+
+    def column(self, name: str) -> ColumnPlan:
+        """Return the plan of the column of that name; raises KeyError when the relation has none."""
+        for column in self.columns:
+            if column.column == name:
+                return column
+        raise KeyError(name)
+
+    def tells_owner(self, columns: frozenset[str]) -> bool:
+        """Say whether rows that agree on the columns are of one owner: they are in one block, side by side."""
+        key = next((key for key in self.keys if key.finds is Finds.OWNER), None)
+        return key is not None and set(key.foreign_key.columns) <= columns
 
     @property
     def country(self) -> tuple[str, Meaning] | None:
@@ -203,17 +219,6 @@ def _left_out(schema: Schema) -> Iterator[Finding]:
             yield Finding(
                 str(relation.name), f"is a {relation.kind.value}; it holds no rows of its own and is not mirrored"
             )
-        if relation.kind is RelationKind.TABLE:
-            for key in relation.uniques:
-                if not key.plain:
-                    yield Finding(
-                        f"{relation.name}({', '.join(key.columns)})",
-                        f"{_sort(key)} unique: not made by construction, only checked after the load",
-                    )
-
-
-def _sort(key: Key) -> str:
-    return "partial" if key.predicate else "expression" if key.expressions else "prefix"
 
 
 def _asked(schema: Schema) -> dict[RelationName, tuple[frozenset[str], ...]]:
@@ -271,7 +276,10 @@ class _Planner:
         plain = frozenset(column.name for column in profile.columns) - given - set(same)
         references = tuple(self._reference(relation, key) for key in keys)
         asked = self.asked.get(relation.name, ())
-        choices = distinct_keys(relation, profile, Given(wanted, references, plain, allowed, asked), self.findings)
+        promised = promises(relation, self._engine(relation))
+        self.findings.extend(Finding(where, f"{why}: {UNMADE}") for where, why in promised.strange)
+        given_ = Given(wanted, references, plain, allowed, asked, promised.uniques)
+        choices = distinct_keys(relation, profile, given_, self.findings)
         keys = tuple(self._decided(key, choices) for key in keys)
         columns = []
         for column in (self._free(relation, column) for column in profile.columns):
@@ -289,14 +297,21 @@ class _Planner:
         columns = [replace(column, referred=self._referred(relation, column.column)) for column in columns]
         rows = self._limited(relation, keys, choices, wanted)
         self._check_parents(relation, rows, keys)
-        groups, notes = grouped(relation, columns, bounds, self._referred_columns(relation))
+        planned = RelationPlan(relation, rows, keys, tuple(columns), None, tuple(choices.distinct))
+        planned, unmade = close(planned, choices.open)
+        self.findings.extend(Finding(where, UNMADE) for where in unmade)
+        still = self._referred_columns(relation).union(*((sole.switch, *sole.needs) for sole in planned.soles))
+        groups, notes = grouped(relation, planned.columns, bounds, still)
         self.findings.extend(notes)
-        return self.fitted(RelationPlan(relation, rows, keys, tuple(columns), None, tuple(choices.distinct), groups))
+        return self.fitted(replace(planned, groups=groups))
+
+    def _engine(self, relation: Relation) -> Engine:
+        engines = {origin.source: Engine(origin.engine) for origin in self.profile.provenance}
+        return engines.get(relation.name.source, Engine.SQLITE)
 
     def _checks(self, relation: Relation, profile: RelationProfile) -> tuple[Mapping[str, Domain], list[Bound]]:
         """Return what CHECKs allow in single columns, and what they ask of several; those that are not understood are findings."""
-        engines = {origin.source: Engine(origin.engine) for origin in self.profile.provenance}
-        engine = engines.get(relation.name.source, Engine.SQLITE)
+        engine = self._engine(relation)
         allowed, strange = domains(relation, engine)
         refuse_empty(relation, allowed)
         after = {(one.name, one.anchor.column) for one in profile.columns if one.anchor and not one.anchor.foreign_key}

@@ -244,6 +244,28 @@ CASES = {
         INSERT INTO c SELECT value, 'p' || (5 * (1 + value % 9)), value FROM generate(50);
         INSERT INTO d SELECT x, y FROM p WHERE x IS NOT NULL;
     """,
+    "keys that hold for some rows": """
+        CREATE TABLE person (id INTEGER PRIMARY KEY, email TEXT, deleted DATETIME, main BOOLEAN NOT NULL, team INTEGER);
+        CREATE UNIQUE INDEX live ON person (lower(email)) WHERE deleted IS NULL;
+        CREATE UNIQUE INDEX first ON person (main) WHERE main;
+        CREATE TABLE address (
+            id INTEGER PRIMARY KEY, person INTEGER NOT NULL REFERENCES person, kind TEXT NOT NULL, main BOOLEAN NOT NULL
+        );
+        CREATE UNIQUE INDEX mains ON address (person) WHERE main;
+        CREATE TABLE post (
+            id INTEGER PRIMARY KEY, author INTEGER REFERENCES person, slug INTEGER NOT NULL, gone DATE,
+            state TEXT NOT NULL CHECK (state IN ('draft', 'live', 'old'))
+        );
+        CREATE UNIQUE INDEX one_draft ON post (author) WHERE state = 'draft' AND gone IS NULL;
+        CREATE UNIQUE INDEX one_live ON post (slug) WHERE gone IS NULL AND state <> 'draft';
+        CREATE UNIQUE INDEX orphans ON post (slug, state) WHERE author IS NULL;
+        INSERT INTO person SELECT value, 'p' || (value % 41) || '@x.test',
+            iif(value > 41, datetime('2020-01-01', value || ' days'), NULL), value = 7, value % 5 FROM generate(60);
+        INSERT INTO address SELECT value, 1 + value % 50, iif(value % 2, 'home', 'work'), value <= 50 FROM generate(140);
+        INSERT OR IGNORE INTO post SELECT value, iif(value % 4, 1 + (value * 7) % 30, NULL), value % 17,
+            iif(value % 5, date('2021-01-01', (value % 9) || ' days'), NULL),
+            iif(value % 3, iif(value % 2, 'old', 'live'), 'draft') FROM generate(120);
+    """,
     "keys of three references": """
         CREATE TABLE student (id INTEGER PRIMARY KEY);
         CREATE TABLE course (code VARCHAR(6) PRIMARY KEY);

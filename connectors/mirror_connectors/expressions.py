@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mirror_connectors.schema import Column
 
-_DIALECT = {
+DIALECT = {
     Engine.POSTGRESQL: "postgres",
     Engine.MARIADB: "mysql",
     Engine.SQLITE: "sqlite",
@@ -49,11 +49,11 @@ def transpile(condition: str, *, origin: Engine, target: Engine, columns: Mappin
     from sqlglot.errors import ErrorLevel, SqlglotError
 
     try:
-        tree = sqlglot.parse_one(condition, read=_DIALECT[origin])
+        tree = sqlglot.parse_one(condition, read=DIALECT[origin])
         plain = tree.transform(lambda node: _plain(node, columns, target))
         _refuse_strangers(plain, columns, origin, target)
         renamed = plain.transform(lambda node: _rename(node, columns))
-        return str(renamed.sql(dialect=_DIALECT[target], identify=True, unsupported_level=ErrorLevel.RAISE))
+        return str(renamed.sql(dialect=DIALECT[target], identify=True, unsupported_level=ErrorLevel.RAISE))
     except (SqlglotError, _NoTwinError):
         return None
 
@@ -73,7 +73,7 @@ def simplified(condition: str, *, origin: Engine, columns: Mapping[str, Column])
             return node
 
     try:
-        return sqlglot.parse_one(condition, read=_DIALECT[origin]).transform(plain)
+        return sqlglot.parse_one(condition, read=DIALECT[origin]).transform(plain)
     except SqlglotError:
         return None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from mirror.metrics.placed import Placed, column_place, complete, place
 from mirror.metrics.ties import disagreements
 from mirror.report.model import Check
-from mirror_connectors.base import Engine
+from mirror.uniqueness import NULLS_EQUAL, read_index
+from mirror_connectors.expressions import DIALECT
 from mirror_connectors.schema import Origin
 
 if TYPE_CHECKING:
@@ -50,10 +50,15 @@ def unique(placed: Placed, key: Key, *, carried: Key) -> Check:
 
     ``carried`` is the key as the target's engine spells its condition and its expressions.
     """
+    from sqlalchemy import func
+
     rows = placed.rows("t")
     columns = _columns(rows, placed.twins(key.columns))
     if carried.expressions:
         columns = tuple(_as_written(f"({part})") for part in carried.expressions)
+    elif key.prefixes:
+        cut = zip(columns, key.prefixes, strict=True)
+        columns = tuple(one if width is None else func.substr(one, 1, width) for one, width in cut)
     conditions = [complete(columns)] if key.nulls_distinct else []
     if carried.predicate is not None:
         conditions.append(_as_written(carried.predicate))
@@ -71,37 +76,16 @@ def unique_index(placed: Placed, index: Index) -> Check | None:
     columns: tuple[ColumnElement[Any], ...] = tuple(rows.c[part] for part in index.columns)
     conditions: list[ColumnElement[bool]] = []
     if index.native is not None:
-        spelled = _read_index(index.native, placed.connector.engine)
-        if spelled is None:
+        read = read_index(index.native, placed.connector.engine)
+        if read is None:
             return None
-        columns = tuple(_as_written(part) for part in spelled[0])
-        conditions = [_as_written(spelled[1])] if spelled[1] else []
-    repeated = _repeated(placed, rows, columns, (complete(columns), *conditions))
+        dialect = DIALECT[placed.connector.engine]
+        columns = tuple(_as_written(part.sql(dialect=dialect)) for part in read[0])
+        conditions = [] if read[1] is None else [_as_written(read[1].sql(dialect=dialect))]
+    if index.native is None or NULLS_EQUAL not in index.native.upper():
+        conditions.append(complete(columns))
+    repeated = _repeated(placed, rows, columns, conditions)
     return Check("unique", f"{placed.relation.name} index {index.name}", repeated)
-
-
-def _read_index(text: str, engine: Engine) -> tuple[list[str], str | None] | None:
-    """Take the parts and the condition of an index out of its CREATE INDEX."""
-    import sqlglot
-    from sqlglot import exp
-    from sqlglot.errors import SqlglotError
-
-    dialect = "postgres" if engine is Engine.POSTGRESQL else "mysql" if engine is Engine.MARIADB else str(engine)
-    log = logging.getLogger("sqlglot")
-    heard, log.disabled = log.disabled, True  # it would tell the terminal that it does not understand; we tell the user
-    try:
-        tree = sqlglot.parse_one(text, read=dialect)
-    except SqlglotError:
-        return None
-    finally:
-        log.disabled = heard
-    found = tree.find(exp.IndexParameters)
-    parts = found.args.get("columns") if found else None
-    if found is None or not parts:
-        return None
-    where = found.args.get("where")
-    spelled = [(part.this if isinstance(part, exp.Ordered) else part).sql(dialect=dialect) for part in parts]
-    return spelled, where.this.sql(dialect=dialect) if where else None
 
 
 def _repeated(

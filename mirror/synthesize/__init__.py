@@ -18,6 +18,7 @@ from mirror.synthesize import places, room, text
 from mirror.synthesize.candidates import Candidates
 from mirror.synthesize.parents import NONE, Deal
 from mirror.synthesize.rows import Rows
+from mirror.synthesize.soles import kept_by_all
 from mirror.synthesize.streams import stream
 from mirror.synthesize.structure import Room, Structure
 from mirror.synthesize.together import find_all, needs_all, places_beside
@@ -27,6 +28,7 @@ from mirror_profiles.columns import numeric
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mirror.partial_keys import Sole
     from mirror.plan import KeyPlan, Plan, RelationPlan
     from mirror_connectors.schema import RelationName
     from mirror_profiles.profile import FanOut
@@ -53,6 +55,7 @@ class Synthesis:
         self._whole_parents: dict[tuple[RelationName, str], np.ndarray] = {}
         self._able: dict[tuple[RelationName, str], np.ndarray | None] = {}
         self._candidates: dict[tuple[RelationName, str], Candidates] = {}
+        self._kept_codes: dict[tuple[RelationName, Sole], np.ndarray] = {}
 
     def batches(self, name: RelationName) -> Iterator[pa.RecordBatch]:
         """Yield a relation's rows in order, one batch for each block that has any: the columns that a load supplies, in their Arrow types."""
@@ -204,6 +207,14 @@ class Synthesis:
     def places(self, name: RelationName, foreign_key: str) -> np.ndarray:
         """Return each row's place among the rows that find the same parent by a foreign key, int64, in the order of the rows."""
         return places_beside(self.whole_parents(name, foreign_key))
+
+    def kept_codes(self, name: RelationName, sole: Sole) -> np.ndarray:
+        """Return the codes of the column that a partial key changes, in all rows of a relation, int16."""
+        place = (name, sole)
+        if place not in self._kept_codes:
+            blocks = [self.block(name, block) for block in range(self.structure.blocks(name))]
+            self._kept_codes[place] = kept_by_all(blocks, sole)
+        return self._kept_codes[place]
 
     def keys_of(self, rows: Rows, key: KeyPlan, found: np.ndarray, column: str) -> pa.Array:
         """Return what the parent rows ``found`` hold in a column, NULL where there is no parent.

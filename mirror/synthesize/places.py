@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mirror.generators import Choice, Mask, Numbering
-from mirror.keys import capacity, mask_sizes
+from mirror.key_values import capacity, mask_sizes
 from mirror.synthesize.streams import Permutation
 from mirror_profiles import columns
 from mirror_profiles.columns import numeric, temporal

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mirror.generators import Finds
-from mirror.keys import MANY
+from mirror.key_values import MANY
 from mirror.synthesize.structure import Room
 from mirror_profiles.matching import match
 

@@ -31,6 +31,7 @@ from mirror.synthesize import places, text
 from mirror.synthesize.apart import distinct_places, ranks, rising
 from mirror.synthesize.parents import NONE, earlier_rows
 from mirror.synthesize.settled import settled
+from mirror.synthesize.soles import kept
 from mirror.synthesize.streams import Permutation, stream
 from mirror.synthesize.together import needs_all
 from mirror_connectors.errors import PlanError
@@ -43,6 +44,7 @@ from mirror_profiles.semantics import LOCALES, Meaning
 if TYPE_CHECKING:
     from mirror.binding import Group
     from mirror.checks import Domain
+    from mirror.partial_keys import Sole
     from mirror.plan import ColumnPlan, KeyPlan, RelationPlan
     from mirror.synthesize import Synthesis
     from mirror.synthesize.structure import Span
@@ -67,6 +69,7 @@ class Rows:
         self._drawings: dict[str, np.ndarray] = {}
         self._raw: dict[str, pa.Array] = {}
         self._settling: list[Group] = []
+        self._before: dict[Sole, np.ndarray] = {}
         self._columns = {column.column: column for column in plan.columns}
 
     def __len__(self) -> int:
@@ -209,7 +212,8 @@ class Rows:
             )
             raise PlanError(message)
         scarce = key.finds is Finds.INJECTED and (found == NONE).any()
-        if key.optional is not None and fan_out.nulls and not exact and not scarce:
+        switched = any(sole.switch == key.optional for sole in self.plan.soles)
+        if key.optional is not None and (fan_out.nulls or switched) and not exact and not scarce:
             found = np.where(self._drawn_codes(key.optional) == 0, NONE, found)
         return found
 
@@ -232,8 +236,25 @@ class Rows:
     def _drawn_codes(self, column: str) -> np.ndarray:
         """Return what was drawn for a column before keys had their say."""
         if column not in self._drawings:
-            self._drawings[column] = self._draw_codes(self._columns[column])
+            codes = self._draw_codes(self._columns[column])
+            for sole in self.plan.soles:
+                if sole.switch == column:
+                    self._before[sole] = codes
+                    codes = kept(self._world, self, sole, codes)
+            self._drawings[column] = codes
         return self._drawings[column]
+
+    def codes_before(self, sole: Sole) -> np.ndarray:
+        """Return the codes of the column that a partial key changes, before it does."""
+        if sole not in self._before:
+            codes = self._draw_codes(self._columns[sole.switch])
+            for one in self.plan.soles:
+                if one == sole:
+                    break
+                if one.switch == sole.switch:
+                    codes = kept(self._world, self, one, codes)
+            self._before[sole] = codes
+        return self._before[sole]
 
     def _draw_codes(self, plan: ColumnPlan) -> np.ndarray:
         profile = plan.profile
@@ -442,6 +463,7 @@ class Rows:
         # an anchor that is not there leaves the gap without a start
         start = np.where(there, micros, _DECADE)
         nullable = self.plan.relation.column(plan.column).nullable
+        nullable = nullable and all(sole.switch != plan.column for sole in self.plan.soles)
         made = temporal.to_arrow(start + gaps, (codes > 0) & (there | (not nullable)), type_)
         return made if plan.domain is None else plan.domain.clip(made)
 
@@ -505,7 +527,7 @@ class Rows:
         ]
         usual = next((generator.locale for _, generator in wanted if generator.locale is not None), "en_US")
         locale, known = self._whereabouts(usual)
-        most = [self.plan.relation.column(plan.column).length for plan, _ in wanted]
+        most = [generator.most or self.plan.relation.column(plan.column).length for plan, generator in wanted]
         try:
             made = text.draw(
                 [generator.meaning for _, generator in wanted],

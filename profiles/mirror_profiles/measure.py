@@ -240,7 +240,10 @@ def _learn(read: _Read, context: _Context, findings: list[Finding]) -> RelationP
     keyed = columns_of_keys(context.schema, relation.name)
     parents = context.parents(read)
     candidates = [*_from_fan_outs(read, context), *_from_parents(parents, context)]
-    unique = {key.columns[0] for key in relation.keys if len(key.columns) == 1}
+    unique = {key.columns[0] for key in relation.keys if len(key.columns) == 1 and key.predicate is None}
+    unique |= {
+        name for name in _unique_in_part(relation) if isinstance(_marginal(read, name, read.column(name), k), Opaque)
+    }
     forests = context.forests(relation.name)
     profiles: dict[str, ColumnProfile] = {}
     names = [c.name for c in relation.columns if c.generated is None]
@@ -278,6 +281,14 @@ def _learn(read: _Read, context: _Context, findings: list[Finding]) -> RelationP
     return RelationProfile(
         relation.name, read.rows, tuple(profiles[name] for name in names), str(owner) if owner else None
     )
+
+
+def _unique_in_part(relation: Relation) -> set[str]:
+    """Return the columns of text that differ in some rows: where they are no categories they name rows, as keys do."""
+    found = {key.columns[0] for key in relation.keys if len(key.columns) == 1 and key.predicate is not None}
+    return {
+        name for name in found if columns.is_text(relation.column(name).type) and not relation.column(name).generated
+    }
 
 
 def _rounded(share: float) -> float:

@@ -98,6 +98,18 @@ def all_passing(atoms: AllOf, frame: Mapping[str, Vector]) -> np.ndarray:
     return found
 
 
+def fulfilling(any_of: tuple[AllOf, ...], frame: Mapping[str, Vector]) -> np.ndarray:
+    """Return which rows fulfil a condition as WHERE asks for it, bool: those for which it is true."""
+    found = np.zeros(_rows(frame), dtype=bool)
+    for atoms in any_of:
+        true = np.ones(len(found), dtype=bool)
+        for atom in atoms:
+            truth, known = judged(atom, frame)
+            true &= truth & known
+        found |= true
+    return found
+
+
 def judged(atom: Atom, frame: Mapping[str, Vector]) -> tuple[np.ndarray, np.ndarray]:
     """Return for each row whether an atom is true, and whether that is known, both bool."""
     match atom:

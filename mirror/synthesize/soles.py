@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 _NEARLY_ALL = 0.98
 """Share of groups from which on each of them has a row that fulfils the condition: shares were counted over rows."""
 _UNBOUND = -1
+_MOST_COUNTED = 2_000_000
+"""Rows up to which groups smaller than an owner's are counted over all blocks, to know how many lack a row that fulfils the condition."""
 
 
 def kept(world: Synthesis, rows: Rows, sole: Sole, codes: np.ndarray) -> np.ndarray:
     """Return the codes of a switch with which the rows of a block keep a partial key, int16, shape (rows,)."""
-    if sole.owned:
-        return _settle([rows], sole, codes, _owned_share(world, rows, sole))
+    owner = rows.plan.owner
+    if sole.owned and owner is not None:
+        if set(sole.columns) <= set(rows.plan.key(owner).foreign_key.columns):
+            return _settle([rows], sole, codes, _owned_share(world, rows, sole))
+        if rows.plan.rows > _MOST_COUNTED:
+            return _settle([rows], sole, codes, 0.0)
     every = world.kept_codes(rows.plan.name, sole)
     return every[rows.span.start : rows.span.end]
 

@@ -187,7 +187,7 @@ class PostgresqlConnector:
     ) -> Schema:
         """Read the schema from the catalog; see `Connector.inspect`."""
         with self._asking(f"cannot inspect {self.shown_url}") as session:
-            return read_schema(session, self.source, keep)
+            return read_schema(session, self.source, keep, objects)
 
     def identity(self) -> str:
         """Name the server by its system identifier where the role may see it, else by address; and the database."""

@@ -168,6 +168,8 @@ class Check:
     """Whether all rows are known to satisfy it; not those that were there before one that is NOT VALID."""
     of_type: bool = False
     """Whether it is its column's domain that says so, and nothing that is declared on the relation."""
+    native: str | None = None
+    """The engine's own words, where expression and validity do not say all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +279,12 @@ class Relation:
         return (*((self.primary_key,) if self.primary_key else ()), *self.uniques)
 
     @property
+    def conditions(self) -> tuple[Check, ...]:
+        """What each row must meet: the CHECKs, and that a partition has room for it."""
+        place = self.partitioning.condition if self.partitioning else None
+        return (*self.checks, Check(place, "partition", of_type=True)) if place else self.checks
+
+    @property
     def as_declared(self) -> Relation:
         """The relation as its database declares it: without the keys that only the configuration knows."""
         if all(key.origin is Origin.DECLARED for key in self.keys):
@@ -305,6 +313,8 @@ class ForeignKey:
     """Whether its columns are NULL together or not at all (MATCH FULL)."""
     on_delete: str | None = None
     on_update: str | None = None
+    native: str | None = None
+    """The engine's own words, where all this does not say all."""
     same: tuple[tuple[str, str], ...] = ()
     """(child column, parent column) pairs that hold the same value wherever the key matches."""
 

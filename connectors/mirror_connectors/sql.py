@@ -139,7 +139,7 @@ def define_column(column: Column, preparer: IdentifierPreparer) -> str:
     """
     words = [preparer.quote_identifier(column.name), column.native]
     if column.generated is not None:
-        words.append(f"GENERATED ALWAYS AS ({column.generated}) STORED")
+        words.append(f"GENERATED ALWAYS AS ({column.generated}) {'VIRTUAL' if column.virtual else 'STORED'}")
     elif column.identity is not None:
         words.append(f"GENERATED {'ALWAYS' if column.identity is Identity.ALWAYS else 'BY DEFAULT'} AS IDENTITY")
     elif column.default is not None:

@@ -70,7 +70,7 @@ def domains(relation: Relation, engine: Engine) -> tuple[dict[str, Domain], tupl
     found: dict[str, Domain] = {}
     strange: list[Check] = []
     columns = {column.name: column for column in relation.columns}
-    for check in relation.checks:
+    for check in relation.conditions:
         spelled = transpile(check.expression, origin=engine, target=Engine.SQLITE, columns=columns)
         parts = None if spelled is None else list(_read(spelled, relation))
         if parts is None or None in parts:

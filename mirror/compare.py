@@ -174,6 +174,9 @@ class _World:
     def _condition(self, placed: Placed, check: vocabulary.Check) -> Iterator[Check]:
         name = check.name or check.expression
         where = f"check {name} of {placed.relation.name}"
+        if not check.validated:
+            self._unchecked(where, "its source has not validated it either")
+            return
         carried = self._carried(placed, Relation(placed.relation.name, _plain(placed), checks=(check,))).checks
         if not carried:
             self._unchecked(where, "it cannot be said in the target")

@@ -56,6 +56,8 @@ _PLACEHOLDERS: tuple[tuple[str, str], ...] = (
 """A valid value for types whose text has a grammar that is not modelled, by the native type's spelling."""
 
 
+_OF_SCHEMA = re.compile(r'(\w+|"(?:[^"]|"")*")\.(?=[\w"])')
+
 _KEY_MASKS: tuple[tuple[str, str], ...] = (
     ("uuid", UUID_MASK),
     (r"inet|inet6", "2001:db8::hhhh:hhhh"),
@@ -161,10 +163,11 @@ def grammar(column: Column) -> Generator | None:
         return Constant("0" * int(found[2])) if pa.types.is_string(column.type) else None
     if not pa.types.is_string(column.type):
         return None
+    name = _OF_SCHEMA.sub("", native)
     for pattern, value in _PLACEHOLDERS:
-        if re.fullmatch(pattern, native):
+        if re.fullmatch(pattern, name):
             return Constant(value)
-    return None
+    return None if column.example is None else Constant(column.example)
 
 
 def key_mask(column: Column) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import psycopg
     import sqlalchemy as sa
     from adbc_driver_manager import dbapi as adbc
+    from sqlalchemy.engine import Dialect
     from sqlalchemy.sql import Executable
 
     from mirror_connectors.base import Load
@@ -284,9 +286,7 @@ class PostgresqlConnector:
 
     def query(self, statement: Executable) -> pa.Table:
         """Run a Core SELECT; see `Connector.query`. Integers come as int64, and types unknown to Arrow as text."""
-        from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-
-        text, parameters = sql.compile(statement, PGDialect_psycopg())  # type: ignore[no-untyped-call]
+        text, parameters = sql.compile(statement, _dialect())
         with self._asking(f"cannot query {self.shown_url}") as session:
             cursor = session.cursor()
             _read_as_text(cursor)
@@ -315,6 +315,23 @@ class PostgresqlConnector:
 
 
 _PREPARER = sql.preparer(Engine.POSTGRESQL)
+
+
+@functools.cache
+def _dialect() -> Dialect:
+    """Return a dialect that reads a table without the rows of those that inherit from it."""
+    from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg
+
+    class Compiler(PGCompiler_psycopg):  # type: ignore[misc]
+        def visit_table(self, table: sa.Table, **options: Any) -> str:  # noqa: ANN401
+            text: str = super().visit_table(table, **options)  # type: ignore[no-untyped-call]
+            return f"ONLY {text}" if options.get("asfrom") and table.info.get("only") else text
+
+    class Reading(PGDialect_psycopg):
+        statement_compiler = Compiler
+        supports_statement_cache = True
+
+    return Reading()  # type: ignore[no-untyped-call]
 
 
 def _rows_of(relation: Relation) -> str:

@@ -81,9 +81,13 @@ SELECT t.oid, t.typname, t.typtype::text, t.typbasetype, t.typtypmod, t.typnotnu
        (SELECT pg_catalog.array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
         FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid),
        (SELECT pg_catalog.array_agg(pg_catalog.pg_get_expr(k.conbin, 0) ORDER BY k.conname)
-        FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c')
+        FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c'),
+       CASE WHEN t.typtype = 'c' THEN ARRAY(
+         SELECT a.atttypid::bigint FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) END
 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-WHERE t.typtype IN ('d', 'e') OR (t.typtype = 'b' AND n.nspname = 'pg_catalog' AND t.typelem = 0)"""
+LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+WHERE t.typtype IN ('d', 'e', 'r', 'm') OR c.relkind = 'c' OR (t.typtype = 'b' AND n.nspname = 'pg_catalog' AND t.typelem = 0)"""
 
 # to_jsonb(...) ->> asks for what older servers do not have, without an error.
 _CONSTRAINTS = """
@@ -145,6 +149,8 @@ _ACTIONS = {"r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"
 _NEXTVAL = re.compile(r"nextval\('.*'::regclass\)")
 _VALUE = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\bVALUE\b""")
 
+_LEAST = {"bool": "f", "date": "2000-01-01", "timestamp": "2000-01-01", "timestamptz": "2000-01-01", "time": "00:00"}
+
 _PLAIN: Mapping[str, pa.DataType] = {
     "bool": pa.bool_(),
     "int2": pa.int16(),
@@ -173,6 +179,7 @@ class _Type:
     nullable: bool = True
     checks: tuple[str, ...] = ()
     enum: tuple[str, ...] | None = None
+    example: str | None = None
 
 
 @dataclass(slots=True)
@@ -354,14 +361,30 @@ def _unwrap(oid: int, modifier: int, native: str, types: Mapping[int, Row]) -> _
     domain, nullable = None, True
     checks: list[str] = []
     while (found := types.get(oid)) is not None and found[1] == "d":
-        _, _, base, base_modifier, notnull, spelled, base_native, _, domain_checks = found
+        _, _, base, base_modifier, notnull, spelled, base_native, _, domain_checks, _ = found
         domain = domain or spelled
         nullable = nullable and not notnull
         checks += domain_checks or []
         oid, modifier, native = base, base_modifier, base_native
     labels = found[7] if found is not None and found[1] == "e" else None
     name = found[0] if found is not None and found[1] == "b" else ""
-    return _Type(name, modifier, native, domain, nullable, tuple(checks), tuple(labels) if labels else None)
+    enum = tuple(labels) if labels else None
+    return _Type(name, modifier, native, domain, nullable, tuple(checks), enum, _example(oid, types))
+
+
+def _example(oid: int, types: Mapping[int, Row]) -> str | None:
+    """Return a valid value of a range, a multirange or a composite type; None for all others."""
+    found = types.get(oid)
+    match found[1] if found is not None else "":
+        case "r":
+            return "empty"
+        case "m":
+            return "{}"
+        case "c" if found is not None:
+            parts = (_unwrap(part, -1, "", types) for part in found[9])
+            return "(" + ",".join("" if part.nullable else _LEAST.get(part.name, "1") for part in parts) + ")"
+        case _:
+            return None
 
 
 def _add_column(
@@ -403,6 +426,7 @@ def _add_column(
             identity=numbered,
             sequence=sequence if numbered is not None else None,
             domain=type_.domain,
+            example=type_.example,
             enum=type_.enum,
             length=type_.modifier - 4 if type_.name in ("varchar", "bpchar") and type_.modifier > 4 else None,
             collation=collation,

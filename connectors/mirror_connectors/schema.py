@@ -124,6 +124,8 @@ class Column:
     sequence: str | None = None
     """The sequence that numbers the rows by default, by its name in the engine; several columns may share one."""
     domain: str | None = None
+    example: str | None = None
+    """A valid value where only the engine knows the type's grammar; made from the type's definition, and no row's."""
     enum: tuple[str, ...] | None = None
     length: int | None = None
     """Most characters (bytes for binary) a value may have; None is unbounded."""

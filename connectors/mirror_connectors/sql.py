@@ -28,6 +28,7 @@ from mirror_connectors.schema import (
     Key,
     ObjectKind,
     Relation,
+    RelationKind,
     RelationName,
 )
 
@@ -98,7 +99,9 @@ def table(relation: Relation) -> sa.Table:
     """Return a relation as a Core table, every name quoted, to build the SELECTs that `Connector.query` runs."""
     columns = (sa.Column(column.name, generic_type(column), quote=True) for column in relation.columns)
     name = relation.name
-    return sa.Table(name.table, sa.MetaData(), *columns, schema=name.schema, quote=True, quote_schema=True)
+    # rows of relations that inherit from it are theirs, wherever an engine shows them
+    info = {"only": relation.kind is RelationKind.TABLE}
+    return sa.Table(name.table, sa.MetaData(), *columns, schema=name.schema, quote=True, quote_schema=True, info=info)
 
 
 def compile(statement: Executable, dialect: Dialect) -> tuple[str, tuple[Any, ...] | dict[str, Any]]:  # noqa: A001

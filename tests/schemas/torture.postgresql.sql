@@ -107,7 +107,7 @@ CREATE TABLE reading_2024 PARTITION OF reading FOR VALUES FROM ('2024-01-01') TO
 CREATE TABLE "Back Office".reading_2024_north PARTITION OF reading_2024 FOR VALUES IN ('north', 'far north');
 CREATE TABLE reading_2024_rest PARTITION OF reading_2024 DEFAULT;
 CREATE INDEX reading_sensor ON reading (sensor);
-CREATE UNIQUE INDEX reading_2023_once ON reading_2023 (sensor, at);
+CREATE UNIQUE INDEX reading_2023_once ON reading_2023 (site, sensor, at);
 CREATE TABLE spread (id integer PRIMARY KEY, what text) PARTITION BY HASH (id);
 CREATE TABLE spread_0 PARTITION OF spread FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE spread_1 PARTITION OF spread FOR VALUES WITH (MODULUS 2, REMAINDER 1);

@@ -322,8 +322,8 @@ def _dialect() -> Dialect:
     """Return a dialect that reads a table without the rows of those that inherit from it."""
     from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg
 
-    class Compiler(PGCompiler_psycopg):  # type: ignore[misc]
-        def visit_table(self, table: sa.Table, **options: Any) -> str:  # noqa: ANN401
+    class Compiler(PGCompiler_psycopg):
+        def visit_table(self, table: sa.Table, **options: Any) -> str:  # type: ignore[override]  # noqa: ANN401
             text: str = super().visit_table(table, **options)  # type: ignore[no-untyped-call]
             return f"ONLY {text}" if options.get("asfrom") and table.info.get("only") else text
 

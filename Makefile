@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-all check smoke bench bench-discovery bench-applications lock clean
+.PHONY: help setup demo test test-all check smoke bench bench-discovery bench-applications bench-fidelity lock clean
 
 # The first Python on the path that is new enough; `make PYTHON=/path/to/python3 …` chooses another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -35,13 +35,19 @@ $(READY): requirements-dev.txt pyproject.toml
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
+# What grades mirrors lies beside it; nothing that ships needs it.
+GRADING := $(VENV)/.grading
+$(GRADING): $(READY) requirements-bench.txt
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-bench.txt
+	@touch $(GRADING)
+
 demo: $(READY) ## mirror three linked databases that are made on the spot
 	$(BIN)/mirror demo
 
-test: $(READY) ## every test but the slow ones, on all four engines
+test: $(GRADING) ## every test but the slow ones, on all four engines
 	$(PYTEST)
 
-test-all: $(READY) ## every test
+test-all: $(GRADING) ## every test
 	$(PYTEST) -m "slow or not slow"
 
 check: $(READY) ## lint, format, types, layers, container files
@@ -66,7 +72,7 @@ smoke: $(READY) ## build, install and try what is shipped
 	"$$work/venv/bin/mirror" demo
 
 bench: $(READY) ## measure speed and memory
-	@for script in $(filter-out benchmarks/applications.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script"; done
+	@for script in benchmarks/discovery.py benchmarks/mirrors.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 bench-discovery: $(READY) ## hide what real databases declare, and print how much of it is discovered
 	$(BIN)/python benchmarks/discovery.py --each
@@ -75,11 +81,16 @@ bench-discovery: $(READY) ## hide what real databases declare, and print how muc
 bench-applications: $(READY) ## mirror the schemas in FOLDER=…, with 20 invented rows in each relation
 	$(BIN)/python benchmarks/applications.py "$(FOLDER)"
 
+DATASETS ?=
+bench-fidelity: $(GRADING) ## grade mirrors of held-out halves, DATASETS="FOLDER..." or the usual ones, into docs/fidelity.md
+	$(BIN)/python benchmarks/fidelity.py --write docs/fidelity.md $(DATASETS)
+
 # No address of a package index is recorded, so the same files serve behind any mirror of it.
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 lock: $(READY) ## pin the newest dependencies again
 	$(LOCK) --upgrade pyproject.toml --output-file requirements.txt
 	$(LOCK) --upgrade pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(LOCK) --upgrade --group bench --constraints requirements-dev.txt --output-file requirements-bench.txt
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -48,6 +48,7 @@ _PLACEHOLDERS: tuple[tuple[str, str], ...] = (
     (r"lseg|box|path|polygon", "((0,0),(1,1))"),
     (r"circle", "<(0,0),1>"),
     (r"time with time zone|timetz.*", "12:00:00+00"),
+    (r"bit", "0"),
     (r"inet6", "2001:db8::1"),
     (r"inet4", "192.0.2.1"),
     (r"time(\(\d\))?", "12:00:00"),
@@ -163,11 +164,13 @@ def grammar(column: Column) -> Generator | None:
         return Constant("0" * int(found[2])) if pa.types.is_string(column.type) else None
     if not pa.types.is_string(column.type):
         return None
+    if column.example is not None:
+        return Constant(column.example)
     name = _OF_SCHEMA.sub("", native)
     for pattern, value in _PLACEHOLDERS:
         if re.fullmatch(pattern, name):
             return Constant(value)
-    return None if column.example is None else Constant(column.example)
+    return None
 
 
 def key_mask(column: Column) -> str | None:

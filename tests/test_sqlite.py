@@ -184,7 +184,6 @@ def test_what_is_no_table_is_told_apart(tmp_path: Path) -> None:
         "s.main.broken": 1,
         "s.main.broken_config": 1,
         "s.main.notes": 1,
-        "s.main.without": 1,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from mirror_connectors.schema import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*.*?(?:\*/|\Z))
@@ -138,6 +139,55 @@ def _deferred(tokens: Sequence[_Token], references: int) -> bool:
             break
         words.append(token.word)
     return any(pair == ("INITIALLY", "DEFERRED") for pair in pairwise(words))
+
+
+def index_parts(sql: str) -> tuple[str, ...]:
+    """Return the parts of a CREATE INDEX as they are written, without directions; raises ValueError when there are none."""
+    tokens = _tokens(sql)
+    first = next((i for i, t in enumerate(tokens) if t.text == "(" and t.depth == 0), None)
+    if first is None:
+        raise ValueError(sql)
+    parts: list[str] = []
+    start = end = tokens[first].start + 1
+    for token in tokens[first + 1 :]:
+        if token.depth == 0 or (token.depth == 1 and token.text == ","):
+            parts.append(sql[start:end].strip())
+            start = end = token.start + 1
+        elif token.depth > 1 or token.word not in ("ASC", "DESC"):
+            end = token.start + len(token.text)
+        if token.depth == 0:
+            break
+    return tuple(parts)
+
+
+def names_in(expression: str, names: Collection[str]) -> tuple[str, ...]:
+    """Return those of some columns that an expression names, in the order of ``names``; case does not count."""
+    said = {t.name.lower() for t in _tokens(expression) if t.kind in ("word", "name")}
+    return tuple(name for name in names if name.lower() in said)
+
+
+def nested_example(native: str) -> str | None:
+    """Return a valid value, as JSON, of a type of DuckDB that is made of others; None for any other type.
+
+    >>> nested_example('STRUCT(a INTEGER, "b c" VARCHAR[])[2]')
+    '[{"a": null, "b c": []}, {"a": null, "b c": []}]'
+    """
+    if native.endswith("[]"):
+        return "[]"
+    if fixed := re.fullmatch(r"(.*)\[(\d+)\]", native, re.DOTALL):
+        return f"[{', '.join([nested_example(fixed[1]) or 'null'] * int(fixed[2]))}]"
+    if native.startswith("MAP(") or native == "VARIANT":
+        return "{}"
+    if not native.startswith(("STRUCT(", "UNION(")):
+        return None
+    members = []
+    tokens = _tokens(native)[1:]
+    for place, token in enumerate(tokens):
+        if token.depth == 1 and tokens[place - 1].text in ("(", ",") and tokens[place - 1].depth <= 1:
+            ends = (t.start for t in tokens[place + 1 :] if t.depth == 0 or (t.depth == 1 and t.text == ","))
+            inner = native[token.start + len(token.text) : next(ends)].strip()
+            members.append(f"{json.dumps(token.name)}: {nested_example(inner) or 'null'}")
+    return "{" + ", ".join(members[:1] if native.startswith("UNION(") else members) + "}"
 
 
 def index_predicate(sql: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 
-from mirror_connectors.ddl_text import create_table_text
+from mirror_connectors.ddl_text import create_table_text, names_in, nested_example
 from mirror_connectors.schema import (
     Check,
     Column,
@@ -110,7 +110,7 @@ def read_catalog(source: str, select: Select) -> Schema:
             relations.append(Relation(name, listed, RelationKind.VIEW, comment=_text(comment)))
             continue
         primary, uniques, checks = _keys(constraints[place])
-        more, kept = _indexes(indexes[place], {column.name for column in listed})
+        more, kept = _indexes(indexes[place], [column.name for column in listed])
         relations.append(
             Relation(
                 name,
@@ -154,9 +154,9 @@ def _column(row: Row, collations: Mapping[str, str]) -> Column:
     if is_generated:
         said, generated = None, str(expression)
         # DuckDB wraps the expression anew each time that it is declared.
-        cast_to = f" AS {native})"
-        if generated.startswith("CAST(") and generated.endswith(cast_to):
-            generated = generated.removeprefix("CAST(").removesuffix(cast_to)
+        wrapped = re.fullmatch(r"CAST\((.*) AS (.*)\)", generated, re.DOTALL)
+        if wrapped and wrapped[2].replace(", ", ",") == native:
+            generated = wrapped[1]
     numbered = said is not None and said.startswith("nextval(")
     labels = tuple(label.replace("''", "'") for label in _LABEL.findall(native))
     return Column(
@@ -170,6 +170,7 @@ def _column(row: Row, collations: Mapping[str, str]) -> Column:
         enum=labels if native.startswith("ENUM(") and not nested(native) else None,
         collation=collations.get(str(name).lower()),
         comment=_text(comment),
+        example=nested_example(native),
     )
 
 
@@ -190,17 +191,19 @@ def _keys(rows: Sequence[Row]) -> tuple[Key | None, tuple[Key, ...], tuple[Check
     return primary, tuple(uniques), tuple(checks)
 
 
-def _indexes(rows: Sequence[Row], columns: set[str]) -> tuple[tuple[Key, ...], tuple[Index, ...]]:
+def _indexes(rows: Sequence[Row], columns: Sequence[str]) -> tuple[tuple[Key, ...], tuple[Index, ...]]:
     uniques: list[Key] = []
     indexes: list[Index] = []
     for name, unique, expressions, text in rows:
         parts = [part[1:-1].replace('""', '"') if part.startswith('"') else part for part in _names(expressions)]
         plain = tuple(part for part in parts if part in columns)
         whole = len(plain) == len(parts)
-        if unique and whole:
-            uniques.append(Key(plain, str(name)))
+        native = None if whole else str(text).removesuffix(";")
+        if unique:
+            read = plain if whole else names_in(" , ".join(parts), columns)
+            uniques.append(Key(read, str(name), expressions=() if whole else tuple(parts), native=native))
         else:
-            indexes.append(Index(str(name), plain, bool(unique), None if whole else str(text).removesuffix(";")))
+            indexes.append(Index(str(name), plain, native=native))
     return tuple(uniques), tuple(indexes)
 
 

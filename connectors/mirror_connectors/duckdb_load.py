@@ -220,7 +220,7 @@ class DuckdbLoad:
         # A unique index, which is a key with a name where it stands, is not enough.
         named = key.parent in self._standing
         if not any(
-            set(k.columns) == set(key.parent_columns) and not (k.predicate or (named and k.name)) for k in parent.keys
+            set(k.columns) == set(key.parent_columns) and k.plain and not (named and k.name) for k in parent.keys
         ):
             return "its parent columns are no key"
         pairs = zip(key.columns, key.parent_columns, strict=True)
@@ -244,7 +244,7 @@ class DuckdbLoad:
             for k in self._declared
             if k.child == relation.name
         ]
-        plain = replace(relation, uniques=tuple(k for k in relation.uniques if k.predicate is None))
+        plain = replace(relation, uniques=tuple(k for k in relation.uniques if k.plain))
 
         def define(column: Column, preparer: IdentifierPreparer) -> str:
             return _define(relation.name, column, preparer)
@@ -253,6 +253,8 @@ class DuckdbLoad:
         text = sql.create_table(plain, _PREPARER, foreign_keys=keys, define=define)
         with self._failing(f"{relation.name} could not be created"):
             unique = [sql.create_index(relation, index, _PREPARER) for index in relation.indexes if index.unique]
+            whole = [key for key in relation.uniques if key.expressions and key.predicate is None]
+            unique += [key.native or sql.create_unique_index(relation, key, _PREPARER) for key in whole]
             for statement in (text, *unique, *_comments(relation)):
                 self._connection.execute(statement)
         self._created[relation.name] = relation
@@ -461,7 +463,7 @@ def _bare(relation: Relation) -> Relation:
 def _matching(key: ForeignKey, parent: Relation) -> ForeignKey:
     """Return the foreign key with its columns in the order of the parent's key, as DuckDB wants them."""
     child = dict(zip(key.parent_columns, key.columns, strict=True))
-    order = next(k.columns for k in parent.keys if set(k.columns) == set(key.parent_columns) and not k.predicate)
+    order = next(k.columns for k in parent.keys if set(k.columns) == set(key.parent_columns) and k.plain)
     return replace(key, columns=tuple(child[name] for name in order), parent_columns=order)
 
 

@@ -21,6 +21,8 @@ DIALECT = {
     Engine.SQLITE: "sqlite",
     Engine.DUCKDB: "duckdb",
 }
+_STRICT_TRUTH = frozenset({Engine.POSTGRESQL, Engine.DUCKDB})
+"""Engines that do not take 0 and 1 for truth values."""
 _FOLDS_CASE = frozenset({Engine.MARIADB, Engine.SQLITE})
 _TEXT = frozenset({"TEXT", "VARCHAR", "CHAR", "BPCHAR", "NVARCHAR", "NCHAR", "LONGTEXT"})
 _NUMBER = frozenset({"INT", "BIGINT", "SMALLINT", "TINYINT", "DECIMAL", "DOUBLE", "FLOAT"})
@@ -52,6 +54,8 @@ def transpile(condition: str, *, origin: Engine, target: Engine, columns: Mappin
         tree = sqlglot.parse_one(condition, read=DIALECT[origin])
         plain = tree.transform(lambda node: _plain(node, columns, target))
         _refuse_strangers(plain, columns, origin, target)
+        if target in _STRICT_TRUTH:
+            plain = plain.transform(lambda node: _truth(node, columns))
         renamed = plain.transform(lambda node: _rename(node, columns))
         return str(renamed.sql(dialect=DIALECT[target], identify=True, unsupported_level=ErrorLevel.RAISE))
     except (SqlglotError, _NoTwinError):
@@ -163,6 +167,24 @@ def _refuse_strangers(tree: exp.Expr, columns: Mapping[str, Column], origin: Eng
             raise _NoTwinError  # whether a backslash escapes depends on the session
         if isinstance(node, exp.Column):
             _column(node, columns)
+
+
+def _truth(node: exp.Expr, columns: Mapping[str, Column]) -> exp.Expr:
+    """Say true and false where a column of truth values is compared with 1 and 0."""
+    from sqlglot import exp
+
+    if not isinstance(node, exp.EQ | exp.NEQ | exp.In):
+        return node
+    parts = [part for part in (node.this, node.args.get("expression"), *node.expressions) if part is not None]
+    named = [part for part in parts if isinstance(part, exp.Column)]
+    if not named or not all(pa.types.is_boolean(_column(part, columns).type) for part in named):
+        return node
+    for part in parts:
+        if isinstance(part, exp.Literal):
+            if part.name not in ("0", "1"):
+                raise _NoTwinError
+            part.replace(exp.Boolean(this=part.name == "1"))
+    return node
 
 
 def _rename(node: exp.Expr, columns: Mapping[str, Column]) -> exp.Expr:

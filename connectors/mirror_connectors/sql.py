@@ -220,7 +220,9 @@ def add_foreign_key(key: ForeignKey, preparer: IdentifierPreparer) -> str:
 
 def create_unique_index(relation: Relation, key: Key, preparer: IdentifierPreparer) -> str:
     """Spell a unique that is partial or over expressions as the index that it is."""
-    name = key.name or short_name(f"{relation.name.table}_{'_'.join(key.columns)}_key", 63)
+    # Several uniques may read the same columns.
+    told = "" if key.plain else f"_{name_mark(repr((key.predicate, key.expressions)))}"
+    name = key.name or short_name(f"{relation.name.table}_{'_'.join(key.columns)}{told}_key", 63)
     where = f" WHERE {key.predicate}" if key.predicate else ""
     nulls = "" if key.nulls_distinct else " NULLS NOT DISTINCT"
     parts = ", ".join(f"({part})" for part in key.expressions) or quoted(preparer, *key.columns)

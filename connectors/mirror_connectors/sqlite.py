@@ -374,7 +374,9 @@ class _Load:
             bare = replace(bare, primary_key=None)
         with self._failing(f"{relation.name} could not be created"):
             self._connection.execute(self._spell(bare, keys))
-        self._after += [sql.create_unique_index(bare, k, self._quoter) for k in relation.uniques if not k.plain]
+        self._after += [
+            k.native or sql.create_unique_index(bare, k, self._quoter) for k in relation.uniques if not k.plain
+        ]
         self._after += [sql.create_index(bare, index, self._quoter) for index in relation.indexes]
         return tuple(findings)
 
@@ -384,7 +386,7 @@ class _Load:
             # Without the second half the first means nothing in SQLite.
             deferred = " INITIALLY DEFERRED" if key.deferrable else ""
             text += f",\n    {sql.foreign_key_clause(key, self._quoter)}{deferred}"
-        return text + "\n)"
+        return text + f"\n) {relation.options}" if relation.options else text + "\n)"
 
     # -------------------------------------------------------------------------------------------------------- write
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from mirror_connectors.ddl_text import Spelled, create_table_text, index_predicate
+from mirror_connectors.ddl_text import Spelled, create_table_text, index_parts, index_predicate, names_in
 from mirror_connectors.errors import ConnectorError
 from mirror_connectors.schema import (
     Column,
@@ -26,10 +26,12 @@ from mirror_connectors.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MAIN = "main"
 _SHADOWS = ("config", "content", "data", "docsize", "idx", "node", "parent", "rowid", "segdir", "segments", "stat")
+_OPTIONS = (("STRICT", "STRICT"), ("ROWID", "WITHOUT ROWID"))
+"""What marks an option of a CREATE TABLE, and the whole of it."""
 _TABLES = "(SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'create virtual%')"
 
 Value = str | int | float | None
@@ -171,9 +173,6 @@ class _Reader:
         except (ValueError, IndexError, StopIteration):
             self._note(name, "its CREATE TABLE could not be understood, so its CHECKs are not known")
             return _Entry(name, sql, None)
-        for option in sorted({"STRICT", "ROWID"} & spelled.options):
-            said = "WITHOUT ROWID" if option == "ROWID" else option
-            self._note(name, f"it is {said}, which a mirror of it is not")
         return _Entry(name, sql, spelled)
 
     def _relation(self, entry: _Entry) -> Relation:
@@ -182,7 +181,8 @@ class _Reader:
         keyed = sorted((int(row[5] or 0), str(row[1])) for row in rows if row[5])
         primary = tuple(name for _, name in keyed)
         columns = tuple(_column(row, spelled, primary) for row in rows if row[6] != 1)
-        uniques, indexes = self._keys_and_indexes(entry.name)
+        uniques, indexes = self._keys_and_indexes(entry.name, columns)
+        options = [said for word, said in _OPTIONS if word in spelled.options]
         return Relation(
             self._name(entry.name),
             columns,
@@ -190,9 +190,10 @@ class _Reader:
             uniques=uniques,
             checks=tuple(spelled.checks),
             indexes=indexes,
+            options=", ".join(options) or None,
         )
 
-    def _keys_and_indexes(self, table: str) -> tuple[tuple[Key, ...], tuple[Index, ...]]:
+    def _keys_and_indexes(self, table: str, known: Sequence[Column]) -> tuple[tuple[Key, ...], tuple[Index, ...]]:
         uniques: list[Key] = []
         indexes: list[Index] = []
         for _, group in groupby(self._indexes[table], key=lambda row: row[0]):
@@ -202,14 +203,27 @@ class _Reader:
             plain = len(columns) == len(parts)
             if origin == "pk":
                 continue
-            if unique and plain:
-                predicate = index_predicate(str(sql)) if partial else None
-                uniques.append(Key(columns, None if origin == "u" else str(name), predicate=predicate))
+            if unique:
+                uniques.append(self._unique(parts, columns, known))
                 continue
             simple = plain and not partial and not any(row[6] for row in parts)
             simple = simple and all(str(row[7]).upper() == "BINARY" for row in parts)
             indexes.append(Index(str(name), columns, bool(unique), None if simple else str(sql)))
         return tuple(uniques), tuple(indexes)
+
+    def _unique(self, parts: Sequence[tuple[Value, ...]], columns: tuple[str, ...], known: Sequence[Column]) -> Key:
+        """Read a unique; a part that is compared otherwise than its column is an expression."""
+        _, name, _, origin, partial, *_, sql = parts[0]
+        if origin == "u":
+            return Key(columns)
+        text = str(sql)
+        usual = {column.name: (column.collation or "BINARY").upper() for column in known}
+        alike = all(row[5] is not None and str(row[7]).upper() == usual.get(str(row[5])) for row in parts)
+        expressions = () if alike else index_parts(text)
+        read = columns if alike else names_in(" , ".join(expressions), [column.name for column in known])
+        predicate = index_predicate(text) if partial else None
+        native = text if expressions else None
+        return Key(read, str(name), predicate=predicate, expressions=expressions, native=native)
 
     def _foreign_keys(self, entry: _Entry, relations: dict[str, Relation]) -> Iterator[ForeignKey]:
         groups = [list(group) for _, group in groupby(self._keys[entry.name], key=lambda row: row[0])]
@@ -263,6 +277,7 @@ def _column(row: tuple[Value, ...], spelled: Spelled, primary: tuple[str, ...]) 
         nullable=not not_null and name not in primary,
         default=None if default is None else str(default),
         generated=generated,
+        virtual=hidden == 2,
         identity=Identity.BY_DEFAULT if alias else None,
         length=length,
         collation=None if collation is None or collation.upper() == "BINARY" else collation,

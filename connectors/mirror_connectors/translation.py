@@ -456,7 +456,7 @@ class _Crossing:
 
     def _parts(self, key: Key, columns: Mapping[str, Column]) -> tuple[str, ...] | None:
         """Spell the expressions of a unique; None when one of them cannot be said, or counts some characters only."""
-        if key.prefixes or (key.expressions and self._target not in (Engine.POSTGRESQL, Engine.SQLITE)):
+        if key.prefixes or (key.expressions and self._target is Engine.MARIADB):
             return None
         spelled = (
             transpile(part, origin=self._origin, target=self._target, columns=columns) for part in key.expressions

@@ -13,6 +13,7 @@ from mirror.metrics.fan_outs import fan_out_similarity
 from mirror.metrics.marginals import column_scores
 from mirror.metrics.placed import Placed, column_place, place
 from mirror.metrics.ties import tie
+from mirror.metrics.ways import agreement
 from mirror.report.model import Check, Report, Score
 from mirror_connectors.base import Engine, Mode
 from mirror_connectors.errors import ProfileError, ReadError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from mirror_connectors import schema as vocabulary
     from mirror_connectors.base import Connector
     from mirror_connectors.schema import Column, ForeignKey, Index, Key, RelationName
-    from mirror_profiles.profile import Profile
+    from mirror_profiles.profile import Agreement, Profile
 
 T = TypeVar("T")
 
@@ -67,6 +68,8 @@ def compare(
                 checks.append(outcome)
             else:
                 fan_outs.append(outcome)
+    for agreed in profile.agreements:
+        checks += world.agree(agreed)
     for done, placed in enumerate(relations, len(relations) + len(keys)):
         _tell(progress, f"score {placed.relation.name}", done, steps)
         marginals += world.score(placed)
@@ -223,6 +226,18 @@ class _World:
                 yield Score("fan-out", str(key), value, self.config.compare.fan_outs)
         for pair in key.same:
             yield from self._same(key, pair, child, parent)
+
+    def agree(self, agreed: Agreement) -> Iterator[Check]:
+        """Check that two ways lead from every row to the same other row."""
+        keys = {str(key): key for key in self.schema.foreign_keys}
+        ways = [tuple(keys[name] for name in way if name in keys) for way in (agreed.one, agreed.other)]
+        names = {agreed.relation, *(key.parent for way in ways for key in way)}
+        if not names <= set(self.placed) or [len(way) for way in ways] != [len(agreed.one), len(agreed.other)]:
+            self._unchecked(str(agreed), "a relation on the way is in no target")
+            return
+        child = self.placed[agreed.relation]
+        one, other = ways
+        yield from self._try(child, str(agreed), lambda: (agreement(agreed, one, other, self.placed),))
 
     def _same(self, key: ForeignKey, pair: tuple[str, str], child: Placed, parent: Placed) -> Iterator[Check]:
         where = f"equality of {' and '.join(pair)} along {key}"

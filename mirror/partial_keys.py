@@ -286,13 +286,16 @@ def _seen(planned: RelationPlan, column: str | None, foreign_key: str | None) ->
         return
     key = next((key for key in planned.keys if str(key.foreign_key) == foreign_key), None)
     if key is not None:
-        yield from _found_by(key)
+        yield from _found_by(planned, key)
 
 
-def _found_by(key: KeyPlan) -> Iterator[str]:
+def _found_by(planned: RelationPlan, key: KeyPlan) -> Iterator[str]:
     yield from key.shared
     if key.optional is not None:
         yield key.optional
+    for one in key.agrees:
+        if one.by:
+            yield from _found_by(planned, planned.key(one.by[0]))
 
 
 def _needs(planned: RelationPlan, plan: ColumnPlan) -> Iterator[str]:
@@ -302,11 +305,11 @@ def _needs(planned: RelationPlan, plan: ColumnPlan) -> Iterator[str]:
     if anchor is not None:
         yield from _seen(planned, anchor.column, anchor.foreign_key)
     if isinstance(generator, FromParent):
-        yield from _found_by(planned.key(generator.foreign_key))
+        yield from _found_by(planned, planned.key(generator.foreign_key))
     if isinstance(generator, Choice | Mask) and generator.within is not None:
-        yield from _found_by(planned.key(generator.within))
+        yield from _found_by(planned, planned.key(generator.within))
     if isinstance(generator, Sibling):
-        yield from _found_by(planned.key(generator.foreign_key))
+        yield from _found_by(planned, planned.key(generator.foreign_key))
     if isinstance(generator, Choice) and generator.counts is not None:
         yield generator.counts
     if isinstance(generator, FromLists) and planned.country is not None:

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from mirror.binding import Bound, Group, grouped, read_checks, refuse_empty
+from mirror.binding import Bound, grouped, read_checks, refuse_empty
 from mirror.checks import Domain, domains, order
 from mirror.defaults import default_generator
 from mirror.generators import (
     Copied,
     Finds,
-    FromLists,
     FromParent,
     Generator,
     Null,
 )
 from mirror.invent import invented
 from mirror.keys import UNMADE, Choices, Given, Reference, distinct_keys
-from mirror.partial_keys import Sole, close
+from mirror.partial_keys import close
+from mirror.planned import Agrees, ColumnPlan, KeyPlan, Plan, RelationPlan, UnplannedError
 from mirror.rules import check_rules, ruled
 from mirror.uniqueness import promises
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, PlanError
 from mirror_connectors.schema import Finding, ForeignKey, Relation, RelationName, Schema
-from mirror_profiles.semantics import Meaning, meaning_of
 from mirror_profiles.structure import MIRRORED, precedence
 
 if TYPE_CHECKING:
@@ -36,149 +32,7 @@ if TYPE_CHECKING:
     from mirror.config import Config
     from mirror_profiles.profile import ColumnProfile, Copy, FanOut, Profile, RelationProfile
 
-
-@dataclass(frozen=True, slots=True)
-class KeyPlan:
-    """One foreign key of a relation: how rows find their parent, and which columns that fills."""
-
-    foreign_key: ForeignKey
-    finds: Finds
-    fills: tuple[str, ...]
-    """Child columns that this key gives their value."""
-    shared: tuple[str, ...]
-    """Child columns of the key that earlier keys have given."""
-    fan_out: FanOut
-    optional: str | None
-    """The child column that is NULL in rows without a parent; None when every row must have one."""
-    binding: bool
-    """Whether every row has a parent that is made before it: those that it cannot find are never chosen by the keys before."""
-    firm: bool
-    """Whether NULLs are no way out where there are too few parents: the key's other columns must be distinct."""
-    late: bool
-    """Whether the parent comes later in load order: the key closes a cycle."""
-    beside: str | None = None
-    """Of `Finds.DISTINCT`: the key, the owner's or an earlier one, beside whose parent no two rows find the same by this."""
-    most: int | None = None
-    """Most rows that can find one parent because a key of theirs must stay distinct; None when there is no such limit."""
-    only: tuple[str, ...] = ()
-    """Columns of the key in which all parents that are found must differ; () when any parent may be found."""
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnPlan:
-    """One column: its generator and what decided on it."""
-
-    column: str
-    generator: Generator
-    rule: str
-    profile: ColumnProfile
-    domain: Domain | None = None
-    """What CHECKs allow, where what is drawn might miss it."""
-    referred: bool = False
-    """Whether it may be NULL and other relations refer to it all the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class RelationPlan:
-    """One relation: how many rows, whose they are, how each column is made."""
-
-    relation: Relation
-    rows: int
-    keys: tuple[KeyPlan, ...]
-    columns: tuple[ColumnPlan, ...]
-    copy: Copy | None
-    """The rows themselves, of a reference relation that is taken as it is."""
-    distinct: tuple[frozenset[str], ...] = ()
-    """Sets of columns that are distinct by construction: no two rows without a NULL there are equal in all of them."""
-    groups: tuple[Group, ...] = ()
-    """Conditions that tie columns together; no column is in two groups."""
-    soles: tuple[Sole, ...] = ()
-    """What is kept by changing a column in rows too many; none waits for one after it."""
-
-    def group(self, column: str) -> Group | None:
-        """Return the group that a column is in; None when no condition ties it to others."""
-        return next((group for group in self.groups if column in group.columns), None)
-
-    def column(self, name: str) -> ColumnPlan:
-        """Return the plan of the column of that name; raises KeyError when the relation has none."""
-        for column in self.columns:
-            if column.column == name:
-                return column
-        raise KeyError(name)
-
-    def tells_owner(self, columns: frozenset[str]) -> bool:
-        """Say whether rows that agree on the columns are of one owner: they are in one block, side by side."""
-        key = next((key for key in self.keys if key.finds is Finds.OWNER), None)
-        return key is not None and set(key.foreign_key.columns) <= columns
-
-    @property
-    def country(self) -> tuple[str, Meaning] | None:
-        """The column, not made from lists itself, that says in which country a row's names and addresses are; and how it says it."""
-        for plan in self.columns:
-            column = self.relation.column(plan.column)
-            if isinstance(plan.generator, FromLists) or not pa.types.is_string(column.type):
-                continue
-            reading = meaning_of(
-                column.name,
-                relation=self.name.table,
-                neighbours=self.relation.column_names,
-                type=column.type,
-                sample=None,
-                max_length=column.length,
-            )
-            if reading is not None and reading.meaning in (Meaning.COUNTRY, Meaning.COUNTRY_CODE):
-                return column.name, reading.meaning
-        return None
-
-    @property
-    def name(self) -> RelationName:
-        """The relation's name."""
-        return self.relation.name
-
-    @property
-    def owner(self) -> str | None:
-        """Spelling of the foreign key to the owner; None for roots."""
-        return next((str(key.foreign_key) for key in self.keys if key.finds is Finds.OWNER), None)
-
-    def key(self, foreign_key: str) -> KeyPlan:
-        """Return the plan of the foreign key of that spelling; raises KeyError when the relation has none."""
-        return next(key for key in self.keys if str(key.foreign_key) == foreign_key)
-
-    def fills(self, column: str) -> bool:
-        """Say whether a foreign key gives a column its value."""
-        return any(column in key.fills for key in self.keys)
-
-
-class UnplannedError(PlanError):
-    """A relation that the plan does not make, or not yet."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that synthesis needs: it never sees a source, nor the profile."""
-
-    seed: int
-    relations: tuple[RelationPlan, ...]
-    """In load order: parents first."""
-    schema: Schema
-    findings: tuple[Finding, ...] = ()
-
-    @cached_property
-    def _by_name(self) -> dict[RelationName, RelationPlan]:
-        return {relation.name: relation for relation in self.relations}
-
-    def relation(self, name: RelationName) -> RelationPlan:
-        """Return the relation's plan; raises PlanError when the plan has none."""
-        try:
-            return self._by_name[name]
-        except KeyError:
-            message = f"wanted relation {name}, which the plan does not make; `mirror plan` lists those it makes"
-            raise UnplannedError(message) from None
-
-    @property
-    def rows(self) -> int:
-        """Rows over all relations."""
-        return sum(relation.rows for relation in self.relations)
+__all__ = ["ColumnPlan", "KeyPlan", "Plan", "RelationPlan", "plan"]
 
 
 def plan(profile: Profile, config: Config) -> Plan:
@@ -196,7 +50,8 @@ def plan(profile: Profile, config: Config) -> Plan:
         )
     asked = _asked(profile.schema)
     planned: dict[RelationName, RelationPlan] = {}
-    planner = _Planner(profile, config, planned, findings, asked, [])
+    places = {name: place for place, name in enumerate(order)}
+    planner = _Planner(profile, config, planned, findings, asked, [], places)
     for name in order:
         planned[name] = planner.relation(profile.relation(name))
     for name in planner.open:
@@ -249,6 +104,8 @@ class _Planner:
     asked: Mapping[RelationName, tuple[frozenset[str], ...]]
     open: list[RelationName]
     """Relations whose room depends on others that come later."""
+    order: Mapping[RelationName, int]
+    """Place of each relation in load order."""
 
     def relation(self, profile: RelationProfile) -> RelationPlan:
         """Plan one relation. An owner whose keys depend on the very rows it would own is found like any other parent."""
@@ -346,6 +203,7 @@ class _Planner:
         rest = [key for key in self.profile.schema.parents_of(relation.name) if self.profile.fan_out(str(key))]
         given: set[str] = set()
         plans: list[KeyPlan] = []
+        led = {str(key): self._led(key) for key in rest}
 
         def place(key: ForeignKey) -> tuple[object, ...]:
             fan_out = self._fan_out(key)
@@ -354,7 +212,15 @@ class _Planner:
             free = [column for column in key.columns if column not in given and column not in own]
             nulls = fan_out.nulls and any(relation.column(column).nullable for column in free)
             loose = bool(nulls or fan_out.orphans)
-            return str(key) != owner, key.child == key.parent, loose, -known, -len(key.columns), str(key)
+            return (
+                str(key) != owner,
+                key.child == key.parent,
+                -led[str(key)],
+                loose,
+                -known,
+                -len(key.columns),
+                str(key),
+            )
 
         while rest:
             key = min(rest, key=place)
@@ -365,6 +231,9 @@ class _Planner:
             fills = tuple(column for column in key.columns if column not in shared)
             given.update(fills)
             planned = self._key(relation, profile, key, fills, shared)
+            if planned.finds in (Finds.DEALT, Finds.WITHIN) and str(key) != owner:
+                agrees = self._agreeable(tuple(self._agreeing(planned, plans)))
+                planned = replace(planned, agrees=agrees, finds=Finds.WITHIN if agrees else planned.finds)
             plans.append(replace(planned, finds=Finds.OWNER) if str(key) == owner else planned)
         return tuple(plans)
 
@@ -384,6 +253,51 @@ class _Planner:
         elif key.child == key.parent and set(shared) <= _own(key):
             finds = Finds.SIBLING if shared else Finds.TREE
         return KeyPlan(key, finds, tuple(fills), tuple(shared), fan_out, optional, binding, firm=False, late=late)
+
+    def _led(self, key: ForeignKey) -> int:
+        """Return how long the way is that a key leads, to a row that a shorter one leads to as well: it is found first.
+
+        But not where it shares columns with others: then those without NULLs are.
+        """
+        others = (other for other in self.profile.schema.parents_of(key.child) if other != key)
+        if any(set(key.columns) & set(other.columns) for other in others):
+            return 0
+        return max((len(one.one) for one in self.profile.agreements if one.one[0] == str(key) and one.other), default=0)
+
+    def _agreeing(self, planned: KeyPlan, before: Sequence[KeyPlan]) -> Iterator[Agrees]:
+        """Yield the ways that lead where a key must, as far as they are known before it is found."""
+        name, spelling = planned.foreign_key.child, str(planned.foreign_key)
+        earlier = {str(key.foreign_key): key for key in before}
+        for agreement in self.profile.agreements:
+            for mine, by in ((agreement.one, agreement.other), (agreement.other, agreement.one)):
+                if agreement.relation != name or mine[:1] != (spelling,):
+                    continue
+                if by and by[0] not in earlier:
+                    continue  # the other way is found by this one
+                if any(self._is_late(one) for one in (*by, *mine[1:])):
+                    self.findings.append(Finding(str(agreement), UNMADE))
+                    continue
+                yield Agrees(by, mine[1:], any(self._may_miss(one) for one in by))
+
+    def _agreeable(self, agrees: tuple[Agrees, ...]) -> tuple[Agrees, ...]:
+        """Leave one way where one may lead nowhere: no parent could be free of the one and bound by the other."""
+        if len(agrees) < 2 or not any(one.free for one in agrees):
+            return agrees
+        kept = tuple(one for one in agrees if not one.free) or agrees[:1]
+        self.findings.extend(Finding(f"{' then '.join(one.by)} agrees", UNMADE) for one in agrees if one not in kept)
+        return kept
+
+    def _named(self, spelling: str) -> ForeignKey:
+        return next(key for key in self.profile.schema.foreign_keys if str(key) == spelling)
+
+    def _is_late(self, spelling: str) -> bool:
+        key = self._named(spelling)
+        return self.order[key.parent] >= self.order[key.child]
+
+    def _may_miss(self, spelling: str) -> bool:
+        key, fan_out = self._named(spelling), self.profile.fan_out(spelling)
+        nullable = any(self.profile.schema.relation(key.child).column(name).nullable for name in key.columns)
+        return nullable or fan_out is None or bool(fan_out.nulls or fan_out.orphans)
 
     def _fan_out(self, key: ForeignKey) -> FanOut:
         found = self.profile.fan_out(str(key))
@@ -417,11 +331,20 @@ class _Planner:
     def _decided(self, key: KeyPlan, choices: Choices) -> KeyPlan:
         spelling = str(key.foreign_key)
         firm = spelling in choices.firm
+        finds = choices.finds.get(spelling, key.finds)
+        apart = finds is not Finds.WITHIN
+        beside = choices.beside.get(spelling)
+        if apart and any(one.free or one.by[:1] != (beside,) for one in key.agrees):
+            # rows that must not find the same parent are told apart within one way only
+            self.findings.extend(
+                Finding(f"{spelling} agrees with {' then '.join(one.by)}", UNMADE) for one in key.agrees
+            )
+            key = replace(key, agrees=())
         return replace(
             key,
             binding=key.binding or (firm and not key.late and key.foreign_key.parent != key.foreign_key.child),
             firm=firm,
-            finds=choices.finds.get(spelling, key.finds),
+            finds=finds,
             beside=choices.beside.get(spelling),
             most=choices.most(spelling),
             only=tuple(column for column in key.foreign_key.columns if column in choices.only.get(spelling, ())),
@@ -557,6 +480,8 @@ class _Planner:
         if not column.nullable and (key.optional is not None or not key.binding):
             otherwise = default_generator(relation, profile, self.findings).generator
         why = f"foreign key to {foreign_key.parent}, {key.finds.value}"
+        for one in key.agrees:
+            why += f", the same as by {' then '.join(one.by) or 'the row itself'}"
         return ColumnPlan(profile.name, FromParent(str(foreign_key), parent, otherwise), why, profile)
 
     def _free(self, relation: Relation, profile: ColumnProfile) -> ColumnProfile:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from mirror.casts import cast
 from mirror.generators import Choice, Finds, FromLists, FromParent, Mask, Numbering, Sibling
-from mirror.synthesize import places, room, text
+from mirror.synthesize import places, room, text, ways
 from mirror.synthesize.candidates import Candidates
 from mirror.synthesize.parents import NONE, Deal
 from mirror.synthesize.rows import Rows
@@ -116,6 +116,10 @@ class Synthesis:
             self._kept_rows -= len(old)
         return made
 
+    def referring(self, foreign_key: str) -> tuple[RelationName, KeyPlan]:
+        """Return the child relation of a foreign key and the key's plan."""
+        return self._referring[foreign_key]
+
     def deal(self, name: RelationName, foreign_key: str) -> Deal:
         """Return the stubs of a foreign key."""
         place = (name, foreign_key)
@@ -143,8 +147,13 @@ class Synthesis:
             key = self.plan.relation(name).key(foreign_key)
             pairs = dict(zip(key.foreign_key.columns, key.foreign_key.parent_columns, strict=True))
             columns = [self.whole(key.foreign_key.parent, pairs[column]) for column in key.shared]
-            weights = self.deal(name, foreign_key).counts
-            self._candidates[place] = Candidates(columns, self.able(name, foreign_key), weights)
+            able, weights = self.able(name, foreign_key), self.deal(name, foreign_key).counts
+            rows = len(weights)
+            if ways.is_free(key):
+                columns = [pa.concat_arrays([column, column]) for column in columns]
+                able, weights = None if able is None else np.tile(able, 2), np.tile(weights, 2)
+            columns += ways.of_parents(self, key)
+            self._candidates[place] = Candidates(columns, able, weights, rows)
         return self._candidates[place]
 
     def capacity(self, name: RelationName) -> int:

@@ -22,14 +22,17 @@ class Candidates:
     """Parent rows in groups that agree on the columns given; without columns they are one group.
 
     ``able`` says which rows may be found at all (None: all), ``weights`` how often each is to be found, both of shape (parent rows,).
+    All of them may say the parent's rows several times over, each time with other columns: then ``rows`` is how many there are.
     """
 
-    def __init__(self, columns: Sequence[pa.Array], able: np.ndarray | None, weights: np.ndarray) -> None:
+    def __init__(
+        self, columns: Sequence[pa.Array], able: np.ndarray | None, weights: np.ndarray, rows: int | None = None
+    ) -> None:
         first = match(columns, columns) if columns else np.zeros(len(weights), dtype=np.int64)
         usable = np.flatnonzero(first >= 0 if able is None else (first >= 0) & able)
         order = usable[np.argsort(first[usable], kind="stable")]
         _, starts = np.unique(first[order], return_index=True)
-        self._order = order
+        self._order = order % max(len(weights) if rows is None else rows, 1)
         self._starts = np.append(starts, len(order)).astype(np.int64)
         self._columns = [column.take(order[starts]) for column in columns]
         held = np.asarray(weights, dtype=np.float64)[order]

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from mirror.generators import Finds
 from mirror.key_values import MANY
+from mirror.synthesize import ways
 from mirror.synthesize.structure import Room
 from mirror_profiles.matching import match
 
@@ -82,11 +83,17 @@ def _bound(relation: RelationPlan, key: KeyPlan) -> Iterator[KeyPlan]:
         if (
             later.binding
             and later.foreign_key.parent != relation.name
-            and shared
-            and shared <= set(key.foreign_key.columns)
-            and not any(shared <= columns for columns in before)
+            and later.tied
+            and _tied_by(later, key)
+            and not (shared and any(shared <= columns for columns in before))
         ):
             yield later
+
+
+def _tied_by(later: KeyPlan, key: KeyPlan) -> bool:
+    """Say whether all that a later key must agree with follows from the parent that a key finds."""
+    led = all(one.by[:1] == (str(key.foreign_key),) and not one.free for one in later.agrees)
+    return led and set(later.shared) <= set(key.foreign_key.columns)
 
 
 def _groups(world: Synthesis, relation: RelationPlan, key: KeyPlan, later: KeyPlan) -> np.ndarray:
@@ -94,6 +101,7 @@ def _groups(world: Synthesis, relation: RelationPlan, key: KeyPlan, later: KeyPl
     parent = world.plan.relation(key.foreign_key.parent)
     pairs = dict(zip(key.foreign_key.columns, key.foreign_key.parent_columns, strict=True))
     columns: Sequence[pa.Array] = [world.whole(parent.name, pairs[name]) for name in later.shared]
+    columns = [*columns, *ways.of_those_found(world, later)]
     return world.candidates(relation.name, str(later.foreign_key)).groups(columns, parent.rows)
 
 
@@ -105,14 +113,13 @@ def of_parents(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> Room |
     if mask is not None:
         most[~mask] = 0
     group = together = None
-    columns = set(key.foreign_key.columns)
     for other in relation.keys[relation.keys.index(key) + 1 :]:
-        if not other.binding or not set(other.shared) <= columns:
+        if not other.binding or not _tied_by(other, key):
             continue
         if other.finds is Finds.DISTINCT and other.beside == str(key.foreign_key):
             sizes = world.candidates(relation.name, str(other.foreign_key)).sizes(_groups(world, relation, key, other))
             most = np.minimum(most, sizes)
-        if other.finds is Finds.INJECTED and other.shared and group is None:
+        if other.finds is Finds.INJECTED and other.tied and group is None:
             group = _groups(world, relation, key, other)
             together = world.candidates(relation.name, str(other.foreign_key)).every_size()
     if group is None and bool((most >= relation.rows).all()):
@@ -129,7 +136,7 @@ def capacity(world: Synthesis, relation: RelationPlan) -> int:
         if key.finds is Finds.OWNER or (key.finds is Finds.DEALT and key.most is not None):
             room = of_parents(world, relation, key)
             most = most if room is None else min(most, room.total)
-        elif key.finds is Finds.INJECTED and not key.shared:
+        elif key.finds is Finds.INJECTED and not key.tied:
             mask = world.able(relation.name, str(key.foreign_key))
             parents = world.plan.relation(key.foreign_key.parent).rows
             most = min(most, parents if mask is None else int(mask.sum()))

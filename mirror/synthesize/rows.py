@@ -27,7 +27,7 @@ from mirror.generators import (
     Scrambled,
     Sibling,
 )
-from mirror.synthesize import places, text
+from mirror.synthesize import places, text, ways
 from mirror.synthesize.apart import distinct_places, ranks, rising
 from mirror.synthesize.parents import NONE, earlier_rows
 from mirror.synthesize.settled import settled
@@ -149,7 +149,8 @@ class Rows:
     def _groups(self, key: KeyPlan) -> np.ndarray:
         """Return which of a key's candidates agree with each row on the columns that are given."""
         candidates = self._world.candidates(self.plan.name, str(key.foreign_key))
-        return candidates.groups([self.array(column) for column in key.shared], len(self))
+        columns = [self.array(column) for column in key.shared]
+        return candidates.groups([*columns, *ways.of_block(self._world, self, key)], len(self))
 
     def _copied(self, key: KeyPlan) -> np.ndarray:
         mine = [self.array(column) for column in key.foreign_key.columns]
@@ -208,6 +209,7 @@ class Rows:
             message = (
                 f"{self.plan.name}: rows find no {key.foreign_key.parent} along ({', '.join(key.foreign_key.columns)})"
                 + (f" that agrees with them on ({', '.join(key.shared)})" if key.shared else "")
+                + "".join(f" that {' then '.join(one.by) or 'the row itself'} leads to" for one in key.agrees)
                 + "; give the parent more rows in [run.rows]"
             )
             raise PlanError(message)

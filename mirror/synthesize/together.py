@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mirror.generators import Finds
+from mirror.synthesize import ways
 from mirror.synthesize.apart import ranks
 from mirror.synthesize.parents import NONE, earlier_rows
 from mirror.synthesize.streams import stream
@@ -23,7 +24,7 @@ def needs_all(relation: RelationPlan, key: KeyPlan) -> bool:
         case Finds.SIBLING | Finds.CHAIN:
             return bool(key.shared) and not by_owner(relation, key)
         case Finds.INJECTED:
-            return bool(key.shared)
+            return key.tied
         case Finds.DISTINCT:
             return key.beside != relation.owner
         case _:
@@ -52,7 +53,7 @@ def find_all(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarr
         found = earlier_rows(group, uniforms("row") if key.finds is Finds.SIBLING else None)
         return np.where(group < 0, NONE, found)
     candidates = world.candidates(name, foreign_key)
-    group = candidates.groups(columns, relation.rows)
+    group = candidates.groups([*columns, *ways.of_all(world, key)], relation.rows)
     beside = np.zeros(relation.rows, dtype=np.int64)
     if key.finds is Finds.DISTINCT and key.beside is not None:
         beside = world.whole_parents(name, key.beside)

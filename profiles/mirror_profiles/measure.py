@@ -19,9 +19,10 @@ from mirror_profiles.columns.kinds import Categorical, Empty, Identifier, Margin
 from mirror_profiles.dependence import Candidate
 from mirror_profiles.matching import NULL, ORPHAN, depths, fold, match
 from mirror_profiles.privacy import check_copy, released_levels, released_ranks, released_share
-from mirror_profiles.profile import Anchor, ColumnProfile, Copy, FanOut, Profile, Provenance, RelationProfile
+from mirror_profiles.profile import Agreement, Anchor, ColumnProfile, Copy, FanOut, Profile, Provenance, RelationProfile
 from mirror_profiles.semantics import locale_of, meaning_of
 from mirror_profiles.structure import columns_of_keys, owners, precedence
+from mirror_profiles.ways import agreements
 
 _FEW_PARENTS = 256
 _MOST_RANKED = 10_000
@@ -84,18 +85,20 @@ def measure(
         )
         for key in keys
     }
-    owner = {name: key for name, key in owners(schema, fan_outs, order).items() if name not in copy}
+    ways = agreements(schema, found, k=k, skip=copy)
+    follow = {agreement.other[0] for agreement in ways if len(agreement.other) == 1}
+    owner = {name: key for name, key in owners(schema, fan_outs, order, follow).items() if name not in copy}
     relations, findings = (
         [],
         [*schema.findings, *(one for _, source in sorted(sources.items()) for one in source.noticed)],
     )
     for done, name in enumerate(order):
         _tell(progress, f"learn {name}", done, len(order))
-        context = _Context(schema, reads, fan_outs, found, order[: done + 1], owner, frozenset(copy), k)
+        context = _Context(schema, reads, fan_outs, found, order[: done + 1], owner, frozenset(copy), k, ways)
         learned = _learn(reads[name], context, findings)
         relations.append(replace(learned, copy=_copy(reads[name])) if name in copy else learned)
     provenance = tuple(_provenance(name, connector, schema) for name, connector in sorted(sources.items()))
-    return Profile(schema, tuple(relations), tuple(fan_outs.values()), provenance, k, tuple(findings))
+    return Profile(schema, tuple(relations), tuple(fan_outs.values()), provenance, k, tuple(findings), agreements=ways)
 
 
 def _tell(progress: Progress | None, what: str, done: int, total: int) -> None:
@@ -195,6 +198,7 @@ class _Context:
     owner: Mapping[RelationName, ForeignKey]
     copied: frozenset[RelationName]
     k: int
+    ways: tuple[Agreement, ...]
 
     def parents(self, read: _Read) -> list[tuple[ForeignKey, np.ndarray]]:
         """Foreign keys to relations that were learned before, with the parent's row in the rows read (negative: none)."""
@@ -219,7 +223,10 @@ class _Context:
         owner = self.owner.get(name)
         if candidate.column is None or candidate.foreign_key in (None, str(owner)):
             return True
-        keys = [set(key.columns) for key in self.schema.parents_of(name) if key != owner]
+        of_key = {str(key): set(key.columns) for key in self.schema.parents_of(name)}
+        keys = [columns for key, columns in of_key.items() if key != str(owner)]
+        # of two ways that agree one is found by the other
+        keys += [of_key[way.one[0]] | of_key[way.other[0]] for way in self.ways if way.relation == name and way.other]
         needed = next(set(key.columns) for key in self.schema.parents_of(name) if str(key) == candidate.foreign_key)
         while more := set().union(*(columns for columns in keys if columns & needed)) - needed:
             needed |= more

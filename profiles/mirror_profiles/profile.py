@@ -169,6 +169,21 @@ class FanOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Agreement:
+    """Two ways from a relation's rows that always lead to the same row of another: spellings of foreign keys, one after another.
+
+    Where ``other`` is empty, ``one`` leads back to the row itself.
+    """
+
+    relation: RelationName
+    one: tuple[str, ...]
+    other: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{' then '.join(self.one)} finds the same as {' then '.join(self.other) or 'the row itself'}"
+
+
+@dataclass(frozen=True, slots=True)
 class RelationProfile:
     """One relation: how many rows, and its columns in declared order."""
 
@@ -213,6 +228,7 @@ class Profile:
     k: int
     findings: tuple[Finding, ...] = ()
     version: int = VERSION
+    agreements: tuple[Agreement, ...] = ()
 
     @cached_property
     def _relations(self) -> dict[RelationName, RelationProfile]:

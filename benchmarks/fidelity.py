@@ -223,7 +223,8 @@ def outcome(dataset: Dataset, peers: Recorded, *, seed: int) -> Outcome:
 # --- What is shown ----------------------------------------------------------------------------------------------------
 
 
-def _shown(value: float | None) -> str:
+def shown(value: float | None) -> str:
+    """Spell a value as it stands in a table."""
     return "–" if value is None else f"{value:.3f}"
 
 
@@ -234,7 +235,7 @@ def _printed(one: Outcome) -> Table:
     for heading in ("mirror", "real", *(peer.peer for peer in one.peers.figures)):
         table.add_column(heading, justify="right")
     for measure, values in one.rows():
-        table.add_row(measure, *map(_shown, values))
+        table.add_row(measure, *map(shown, values))
     return table
 
 
@@ -258,7 +259,7 @@ def _page(outcomes: list[Outcome], provenance: Provenance) -> str:
             text.append(f"Whole in both halves, so that real rows fall below 0.5 wherever they count: {names}.")
         heads = ["measure", "", "Mirror", "real rows", *(peer.peer for peer in peers.figures)]
         text += ["", f"| {' | '.join(heads)} |", "|---|---|" + "--:|" * (len(heads) - 2)]
-        text += [f"| {name} | {MEASURES[name]} | {' | '.join(map(_shown, values))} |" for name, values in one.rows()]
+        text += [f"| {name} | {MEASURES[name]} | {' | '.join(map(shown, values))} |" for name, values in one.rows()]
         others = " | ".join(f"{peer.values['cpu_seconds']:,.0f}" for peer in peers.figures)
         text.append(
             f"| CPU s | all of it; Mirror's without start-up | {one.cost.profile + one.cost.make:.1f} | – |{f' {others} |' if others else ''}"

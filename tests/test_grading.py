@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import fidelity
+from benchmarks import fidelity, peers
 from benchmarks.grading import data, measures, sqlite
 from benchmarks.grading.data import Dataset, Kind, Layout, Reference, Relation
 from benchmarks.grading.grade import Grade, beside_row_before, grade, tables, with_sums
@@ -270,3 +270,20 @@ def test_a_mirror_is_graded_and_shown(tmp_path: Path) -> None:
     page = fidelity._page([one], fidelity.provenance(fidelity.HERE / "peers.json"))
     assert "| cardinality | children per parent | " in page
     assert os.fspath(tmp_path) not in page
+
+
+@pytest.mark.usefixtures("_classifier")
+def test_a_peer_is_graded_and_one_that_fails_is_not_run(tmp_path: Path) -> None:
+    halves = data.halve(_shop(400))
+    known = fidelity.Recorded("shop", "shop", (), (), ())
+    missing = peers.Peer("hma", ("no-such-requirement @ file:///nowhere",), "")
+    naive = peers.PEERS[0]
+    found = peers.rerun(halves, known, (naive, missing), cache=tmp_path, seconds=120)
+    (figures,) = found.figures
+    assert figures.values["integrity"] == 1.0
+    assert figures.values["rows"] == sum(map(len, halves.fitted.rows.values()))
+    # Visits are dealt to anybody: who came how often, and what that depends on, is lost.
+    assert figures.values["cardinality"] < 0.9
+    assert [(peer, why.split(":")[0]) for peer, why in found.not_run] == [("hma", "it cannot be installed")]
+    with pytest.raises(peers.NotRunError, match="not done within 0 s"):
+        peers.fitted(naive, halves, cache=tmp_path, seconds=0)

@@ -12,6 +12,7 @@ import pytest
 from mirror import api
 from mirror_connectors import (
     Engine,
+    LoadError,
     Mode,
     ObjectKind,
     RelationName,
@@ -192,3 +193,121 @@ def test_a_target_gets_no_objects_that_nobody_asked_for(postgresql_url: str, els
     # the saved profile has no text of them, and the source is asked for it
     report = mirrored(tmp_path, postgresql_url, elsewhere, 'mode = "replace"')
     assert report.passed
+
+
+# ------------------------------------------------------------------------------------- filling what migrations made
+
+STATEMENTS, ROWS = TORTURE.read_text(encoding="utf-8").split("\nALTER TABLE person DISABLE TRIGGER", 1)
+
+
+@pytest.mark.parametrize(
+    "mode",
+    ["fill", pytest.param("replace", marks=pytest.mark.slow), pytest.param("append", marks=pytest.mark.slow)],
+)
+def test_a_schema_that_migrations_made_is_filled(
+    postgresql_url: str, elsewhere: str, tmp_path: Path, mode: str
+) -> None:
+    execute(postgresql_url, TORTURE.read_text(encoding="utf-8"))
+    execute(
+        elsewhere,
+        STATEMENTS,
+        """ALTER TABLE person ADD extra text NOT NULL DEFAULT 'kept', ADD counter bigserial, ADD later int;
+           ALTER TABLE store ALTER CONSTRAINT store_manager_fkey DEFERRABLE;
+           CREATE RULE no_slot AS ON INSERT TO slot DO INSTEAD NOTHING""",
+    )
+    with reader(elsewhere) as target:
+        before = target.inspect(objects=EVERYTHING)
+    report = mirrored(tmp_path, postgresql_url, elsewhere, f'mode = "{mode}"')
+    assert [check for check in report.checks if not check.passed] == []
+    for promise in PROMISES:
+        assert execute(elsewhere, promise) == [(0,)], promise
+    assert execute(elsewhere, "SELECT count(*), count(DISTINCT counter), min(extra) FROM person") == [
+        (300, 300, "kept")
+    ]
+    assert execute(elsewhere, "SELECT count(*) FROM person WHERE noted LIKE '%!'") == [(0,)]
+    said = [finding.what for finding in report.findings]
+    assert sum("store_manager_fkey closes a cycle: it is deferred" in what for what in said) == 1
+    assert sum("staff_store_fkey closes a cycle: it is put aside" in what for what in said) == 1
+    # what numbers the rows goes on, and what was put aside is there again
+    execute(
+        elsewhere,
+        "INSERT INTO letter (title) VALUES ('next'); INSERT INTO document (title) VALUES ('next')",
+        "INSERT INTO person (email, alias, number) VALUES ('next@example.org', 'next one', -1)",
+        "INSERT INTO slot VALUES (1, 'empty')",
+    )
+    assert execute(elsewhere, "SELECT noted FROM person WHERE alias = 'next one'") == [("!",)]
+    assert execute(elsewhere, "SELECT count(*) FROM slot") == [(100,)]  # its rule is awake again
+    with reader(elsewhere) as target:
+        after = target.inspect(objects=EVERYTHING)
+    gaps = RelationName("s", "public", "gaps")
+    assert [r for r in after if r.name != gaps] == [r for r in before if r.name != gaps]
+    assert (after.foreign_keys, after.objects, after.sequences) == (
+        before.foreign_keys,
+        before.objects,
+        before.sequences,
+    )
+
+
+CIRCLE = """
+CREATE TABLE store (id int PRIMARY KEY, manager int NOT NULL);
+CREATE TABLE staff (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, store int NOT NULL REFERENCES store, name text);
+ALTER TABLE store ADD FOREIGN KEY (manager) REFERENCES staff;
+CREATE TABLE visit (id serial PRIMARY KEY, store int NOT NULL REFERENCES store);
+CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := upper(NEW.name); RETURN NEW; END $$;
+CREATE MATERIALIZED VIEW busy AS SELECT store, count(*) FROM visit GROUP BY store;
+"""
+
+
+@pytest.mark.parametrize("mode", ["fill", "replace"])
+def test_a_role_that_owns_nothing_fills_a_circle(
+    postgresql_url: str, elsewhere: str, tmp_path: Path, mode: str
+) -> None:
+    execute(
+        postgresql_url,
+        CIRCLE,
+        """ALTER TABLE store DISABLE TRIGGER ALL;
+           INSERT INTO store SELECT n, n * 2 FROM generate_series(1, 20) n;
+           INSERT INTO staff (store, name) SELECT 1 + n % 20, 'Name' || n FROM generate_series(1, 60) n;
+           INSERT INTO visit (store) SELECT 1 + n % 20 FROM generate_series(1, 200) n;
+           ALTER TABLE store ENABLE TRIGGER ALL""",
+    )
+    name = "filler_" + urlsplit(elsewhere).path[-14:]
+    execute(
+        elsewhere,
+        CIRCLE,
+        "CREATE TRIGGER loud BEFORE INSERT ON staff FOR EACH ROW EXECUTE FUNCTION shout()",
+        f"CREATE ROLE {name} LOGIN PASSWORD 'x'",
+        f"GRANT SELECT, INSERT, UPDATE, TRUNCATE ON ALL TABLES IN SCHEMA public TO {name}",
+        f"GRANT ALL ON SEQUENCE visit_id_seq TO {name}",
+    )
+    parts = urlsplit(elsewhere)
+    report = mirrored(
+        tmp_path,
+        postgresql_url,
+        parts._replace(netloc=f"{name}:x@{parts.hostname}:{parts.port}").geturl(),
+        f'mode = "{mode}"',
+    )
+    assert [check for check in report.checks if not check.passed] == []
+    said = " ".join(finding.what for finding in report.findings)
+    assert "closes a cycle: the rows around it are written by one statement" in said
+    assert "trigger loud of the target runs while rows are loaded" in said
+    assert "it shows other rows than were loaded" in said
+    assert "it does not go on after the highest number loaded" in said
+    execute(elsewhere, "INSERT INTO visit (store) SELECT min(id) FROM store")
+    assert execute(elsewhere, "SELECT count(*) FROM visit") == [(201,)]
+
+
+def test_rows_that_policies_would_hide_are_refused(postgresql_url: str, elsewhere: str, tmp_path: Path) -> None:
+    made = "CREATE TABLE t (id int PRIMARY KEY, v text); ALTER TABLE t ENABLE ROW LEVEL SECURITY"
+    name = "hidden_" + urlsplit(elsewhere).path[-14:]
+    rights = f"CREATE ROLE {name} LOGIN PASSWORD 'x'; GRANT ALL ON t TO {name}"
+    execute(postgresql_url, made, "INSERT INTO t SELECT n, 'v' FROM generate_series(1, 50) n", rights)
+    execute(elsewhere, made, f"GRANT ALL ON t TO {name}")
+    theirs = [
+        urlsplit(url)._replace(netloc=f"{name}:x@{urlsplit(url).hostname}:{urlsplit(url).port}").geturl()
+        for url in (postgresql_url, elsewhere)
+    ]
+    with reader(theirs[0]) as source:
+        assert any("row-level security hides rows" in finding.what for finding in source.inspect().findings)
+    with pytest.raises(LoadError, match="row-level security applies to this role"):
+        mirrored(tmp_path, postgresql_url, theirs[1])

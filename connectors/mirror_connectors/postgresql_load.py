@@ -155,7 +155,8 @@ class PostgresqlLoad:
             self._stage(session, stood)
         else:
             self._suspend(session, stood)
-            self._stage(session, [r for r in stood if r.name in self._together])
+            # What refers to rows of the cycle waits as well.
+            self._stage(session, stood if self._together else ())
         for relation in stood:
             spread = self._standing[relation.name].partitioning
             if spread is not None and self._creation is not None:

@@ -23,11 +23,11 @@ from mirror.rules import check_rules, ruled
 from mirror.uniqueness import promises
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, PlanError
-from mirror_connectors.schema import Finding, ForeignKey, Relation, RelationName, Schema
+from mirror_connectors.schema import Finding, ForeignKey, Origin, Relation, RelationKind, RelationName, Schema
 from mirror_profiles.structure import MIRRORED, precedence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mirror.config import Config
     from mirror_profiles.profile import ColumnProfile, Copy, FanOut, Profile, RelationProfile
@@ -56,7 +56,15 @@ def plan(profile: Profile, config: Config) -> Plan:
         planned[name] = planner.relation(profile.relation(name))
     for name in planner.open:
         planned[name] = planner.fitted(planned[name])
+    findings += _cycles(planned.values())
     return Plan(config.run.seed, tuple(planned.values()), profile.schema, tuple(findings))
+
+
+def _cycles(planned: Iterable[RelationPlan]) -> Iterator[Finding]:
+    for key in (key for relation in planned for key in relation.keys if key.late):
+        link = key.foreign_key.origin is not Origin.DECLARED
+        how = "" if link else ", so the target takes the key after the rows, at the commit, or with the whole cycle"
+        yield Finding(str(key.foreign_key), f"closes a cycle: its parents are loaded later{how}")
 
 
 def _about(profile: Profile, config: Config) -> dict[RelationName, int]:
@@ -69,8 +77,10 @@ def _about(profile: Profile, config: Config) -> dict[RelationName, int]:
 
 
 def _left_out(schema: Schema) -> Iterator[Finding]:
+    viewed = {one.source for one in schema.objects if one.kind.endswith("view")}
     for relation in schema:
-        if relation.kind not in MIRRORED:
+        carried = relation.kind is RelationKind.VIEW and relation.name.source in viewed
+        if relation.kind not in MIRRORED and not carried:
             yield Finding(
                 str(relation.name), f"is a {relation.kind.value}; it holds no rows of its own and is not mirrored"
             )

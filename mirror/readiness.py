@@ -12,7 +12,7 @@ from mirror.job import inspect_source, link_up, saved_profile
 from mirror.refresh import drift
 from mirror_connectors.base import Mode
 from mirror_connectors.errors import MirrorError
-from mirror_connectors.schema import Finding, RelationKind, Schema, union
+from mirror_connectors.schema import Finding, ObjectKind, RelationKind, Schema, union
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -134,7 +134,7 @@ class _Look:
         tables = Schema(tuple(relation for relation in part if relation.kind is not RelationKind.VIEW))
         wanted, lost = target.translate(tables, origin=source.engine)
         self.findings.extend(lost)
-        standing = target.inspect()
+        standing = target.inspect(objects=(ObjectKind.DEFAULTS,))
         for relation in wanted:
             if relation.name not in standing:
                 continue

@@ -30,6 +30,7 @@ from mirror_connectors import (
     LoadError,
     MirrorError,
     Mode,
+    ObjectKind,
     ReadError,
     Relation,
     RelationKind,
@@ -85,7 +86,7 @@ def target(path: Path) -> DuckdbConnector:
 
 def inspected(tmp_path: Path, script: str) -> Schema:
     with source(make(tmp_path / "x.duckdb", script)) as connector:
-        return connector.inspect()
+        return connector.inspect(objects=[ObjectKind.COMMENTS])
 
 
 def read(connector: DuckdbConnector, relation: Relation, **options: Any) -> list[dict[str, Any]]:
@@ -144,7 +145,7 @@ def test_a_declaration_is_read_whole(tmp_path: Path) -> None:
     assert [str(r.name) for r in schema] == ["s.main.child", "s.main.parent", "s.main.v", 's."other one".t']
     child, parent, view, _ = schema
     assert parent.columns == (
-        Column("id", pa.int32(), "INTEGER", nullable=False, identity=Identity.BY_DEFAULT),
+        Column("id", pa.int32(), "INTEGER", nullable=False, identity=Identity.BY_DEFAULT, sequence="numbers"),
         Column("a", pa.string(), "VARCHAR", default="'x'", collation="NOCASE"),
         Column("b", pa.decimal128(10, 2), "DECIMAL(10,2)", nullable=False, comment="how much"),
         Column("c", pa.int32(), "INTEGER", generated="(id + 1)"),
@@ -208,7 +209,7 @@ def test_every_type_is_read_and_comes_back(tmp_path: Path, native: str) -> None:
     literal, type_, value = TYPES[native]
     path = make(tmp_path / "x.duckdb", f"CREATE TABLE t (v {native}); INSERT INTO t VALUES ({literal}), (NULL);")
     with source(path) as connector:
-        schema = connector.inspect()
+        schema = connector.inspect(objects=[ObjectKind.COMMENTS])
         (only,) = schema
         assert only.column("v").type == type_
         batches = list(connector.read(only))
@@ -395,14 +396,14 @@ def test_a_source_is_never_written(tmp_path: Path) -> None:
 
 PARENT = relation(
     "parent",
-    Column("id", pa.int64(), "BIGINT", nullable=False, identity=Identity.BY_DEFAULT),
+    Column("id", pa.int64(), "BIGINT", nullable=False, identity=Identity.BY_DEFAULT, sequence='"main"."parent_id_seq"'),
     Column("name", pa.string(), "VARCHAR", nullable=False),
     primary_key=Key(("id",)),
     uniques=(Key(("name",)),),
 )
 CHILD = relation(
     "child",
-    Column("id", pa.int64(), "BIGINT", nullable=False, identity=Identity.BY_DEFAULT),
+    Column("id", pa.int64(), "BIGINT", nullable=False, identity=Identity.BY_DEFAULT, sequence='"main"."child_id_seq"'),
     Column("parent", pa.int64(), "BIGINT"),
     Column("amount", pa.decimal128(10, 2), "DECIMAL(10,2)", default="0.5"),
     primary_key=Key(("id",)),
@@ -440,7 +441,7 @@ def test_an_empty_target_gets_the_schema(tmp_path: Path) -> None:
     path = tmp_path / "x.duckdb"
     assert fill(path, FAMILY, {"parent": parents("a", "b"), "child": children(1, 2, None)}) == []
     with source(path) as connector:
-        schema = connector.inspect()
+        schema = connector.inspect(objects=[ObjectKind.COMMENTS])
     assert (schema.relations, schema.foreign_keys) == ((CHILD, PARENT), FAMILY.foreign_keys)
     assert [p.name for p in tmp_path.iterdir()] == ["x.duckdb"]
     make(path, "INSERT INTO child (parent) VALUES (1); INSERT INTO parent (name) VALUES ('c')")
@@ -459,7 +460,7 @@ def test_replace_keeps_what_is_the_users(tmp_path: Path) -> None:
     )
     fill(path, FAMILY, {"parent": parents("c", "a", "b", first=2), "child": children(4)}, mode=Mode.REPLACE)
     with source(path) as connector:
-        child, _, parent, _ = connector.inspect()
+        child, _, parent, _ = connector.inspect(objects=[ObjectKind.COMMENTS])
     assert (child.column("amount").comment, child.comment) == ("mine", "it's a child")
     assert [index.name for index in child.indexes] == ["child_parent", "mine"]
     assert (("id",), "once") in [(key.columns, key.name) for key in child.uniques]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,11 +15,11 @@ from mirror_connectors import (
     Mode,
     ObjectKind,
     RelationName,
-    Schema,
     dump_schema,
     load_schema,
 )
 from tests.conformance import execute, reader, writer
+from tests.golden import cases, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,61 +29,6 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "schemas"
 TORTURE = FOLDER / "torture.postgresql.sql"
 EVERYTHING = tuple(ObjectKind)
-
-
-def golden() -> dict[str, tuple[str, str]]:
-    """Return the cases of the golden file by title: statements, and what is read of them as `spelled` says it."""
-    cases = (FOLDER / "golden.postgresql.txt").read_text(encoding="utf-8").split("# ")[1:]
-    found = {}
-    for case in cases:
-        title, _, body = case.partition("\n")
-        statements, _, said = body.partition("=>\n")
-        found[title] = statements, said
-    return found
-
-
-def spelled(schema: Schema) -> str:
-    """Say a schema in text, one line for each part, with what is not as usual."""
-    lines = []
-    for relation in schema:
-        lines.append(f"{relation.kind} {short(relation.name)}{unusual(relation, {'name', 'columns', 'kind', *LISTED})}")
-        lines += [f"  column {c.name}{unusual(c, {'name', 'type'})}" for c in relation.columns]
-        for listed in LISTED:
-            value = getattr(relation, listed)
-            parts = value if isinstance(value, tuple) else (value,) if value is not None else ()
-            lines += [f"  {listed}:{unusual(part, set())}" for part in parts]
-    lines += [
-        f"foreign key {key.name}: {key}{unusual(key, FOREIGN)}".replace(f" {SOURCE}.", " ")
-        for key in schema.foreign_keys
-    ]
-    lines += [f"{one.kind}: {one.text}" for one in schema.types]
-    lines += [
-        f"sequence {one.name}: {one.options}{unusual(one, {'source', 'name', 'options'})}" for one in schema.sequences
-    ]
-    lines += [f"finding {f.where}: {f.what}" for f in schema.findings]
-    return "\n".join(lines) + "\n"
-
-
-SOURCE = "s"
-LISTED = ("primary_key", "uniques", "checks", "exclusions", "indexes", "partitioning")
-FOREIGN = {"child", "columns", "parent", "parent_columns", "name"}
-
-
-def unusual(value: Any, known: set[str]) -> str:
-    said = ""
-    for one in fields(value):
-        found = getattr(value, one.name)
-        if one.name not in known and (one.default is MISSING or found != one.default):
-            said += f" {one.name}={short(found)}"
-    return said
-
-
-def short(value: Any) -> str:
-    if isinstance(value, RelationName):
-        return str(value).removeprefix(f"{SOURCE}.")
-    if isinstance(value, tuple):
-        return "[" + "; ".join(short(one) for one in value) + "]"
-    return unusual(value, set()).strip() if hasattr(value, "__slots__") and not isinstance(value, str) else str(value)
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +59,10 @@ def elsewhere(postgresql_url: str, postgresql_server: Any) -> Iterator[str]:
         postgresql_server.drop_database(name)
 
 
-@pytest.mark.parametrize("title", golden())
+@pytest.mark.parametrize("title", cases("postgresql"))
 def test_what_is_declared_is_read_and_made_again(pair: tuple[str, str], title: str) -> None:
     source_url, target_url = map(emptied, pair)
-    statements, said = golden()[title]
+    statements, said = cases("postgresql")[title]
     execute(source_url, statements)
     with reader(source_url) as source, writer(target_url) as target:
         schema = source.inspect()

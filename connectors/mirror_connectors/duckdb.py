@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from mirror_connectors import sql
 from mirror_connectors.base import Engine
-from mirror_connectors.duckdb_catalog import nested, read_catalog
+from mirror_connectors.duckdb_catalog import nested, read_catalog, read_objects
 from mirror_connectors.duckdb_load import DuckdbLoad
 from mirror_connectors.errors import ConnectError, ReadError, UnsupportedError
 from mirror_connectors.files import file_identity, file_of, partial_beside, publish, remove_database, why_unusable
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mirror_connectors.base import Load, Mode, Sample
 
 _BATCH = 65_536
+_CARRIED = frozenset({ObjectKind.VIEWS, ObjectKind.FUNCTIONS, ObjectKind.COMMENTS, ObjectKind.DEFAULTS})
+"""The objects that there are here; defaults are always carried over."""
 _PREPARER = sql.preparer(Engine.DUCKDB)
 _SETTINGS = (
     "SET TimeZone = 'UTC'",
@@ -132,8 +134,12 @@ class DuckdbConnector:
         if not self._read_only and not self._path.exists():
             return Schema(())
         schema = read_catalog(self.source, self._select)
+        if ObjectKind.COMMENTS not in objects:
+            schema = schema.without_comments
         relations: list[Relation] = []
-        findings = [*sql.not_read(self.source, objects, self.engine)]
+        strange = [kind for kind in objects if kind not in _CARRIED]
+        findings = [*sql.not_read(self.source, strange, self.engine)]
+        made = read_objects(self.source, self._select, objects)
         for relation in schema:
             if keep is not None and not keep(relation.name.schema, relation.name.table):
                 continue
@@ -146,7 +152,7 @@ class DuckdbConnector:
                 what = f"its foreign key to {key.parent} is left out with that relation"
                 findings.append(Finding(str(key.child), what))
         keys = tuple(key for key in schema.foreign_keys if {key.child, key.parent} <= names)
-        return Schema(tuple(relations), keys, tuple(findings))
+        return Schema(tuple(relations), keys, tuple(findings), sequences=schema.sequences, objects=made)
 
     def _fit(self, relation: Relation) -> tuple[Relation, tuple[Finding, ...]]:
         checked = [(c, condition) for c in relation.columns if (condition := _unfit(c))]

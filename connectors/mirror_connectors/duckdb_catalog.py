@@ -12,18 +12,22 @@ from mirror_connectors.ddl_text import create_table_text, names_in, nested_examp
 from mirror_connectors.schema import (
     Check,
     Column,
+    Definition,
     ForeignKey,
     Identity,
     Index,
     Key,
+    ObjectKind,
     Relation,
     RelationKind,
     RelationName,
     Schema,
+    split_name,
 )
+from mirror_connectors.schema import Sequence as Sequence_
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     Row = Sequence[object]
     Select = Callable[[str], Sequence[Row]]
@@ -50,6 +54,19 @@ FROM duckdb_constraints() WHERE {_HERE} ORDER BY schema_name, table_name, constr
 _INDEXES = f"""
 SELECT schema_name, table_name, index_name, is_unique, CAST(expressions AS VARCHAR[]), sql
 FROM duckdb_indexes() WHERE {_HERE} ORDER BY schema_name, table_name, index_name
+"""
+_SEQUENCES = f"""
+SELECT schema_name, sequence_name, start_value, min_value, max_value, increment_by, cycle
+FROM duckdb_sequences() WHERE {_HERE}
+"""
+_MACROS = f"""
+SELECT schema_name, function_name, function_type, parameters, macro_definition
+FROM duckdb_functions() WHERE {_HERE} AND NOT internal AND function_type IN ('macro', 'table_macro')
+ORDER BY function_oid
+"""
+_VIEWS = f"""
+SELECT schema_name, view_name, rtrim(sql, ';') FROM duckdb_views() WHERE {_HERE} AND NOT internal AND NOT temporary
+ORDER BY view_oid
 """
 _LABEL = re.compile(r"'((?:[^']|'')*)'")
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
@@ -123,7 +140,38 @@ def read_catalog(source: str, select: Select) -> Schema:
             )
         )
         keys += _foreign_keys(name, constraints[place])
-    return Schema(tuple(relations), tuple(keys))
+    return Schema(tuple(relations), tuple(keys), sequences=_sequences(source, relations, select))
+
+
+def _sequences(source: str, relations: Sequence[Relation], select: Select) -> tuple[Sequence_, ...]:
+    """Read the options of the sequences that number columns, by the names that the columns call them."""
+    names = dict.fromkeys(c.sequence for r in relations for c in r.columns if c.sequence)
+    if not names:
+        return ()
+    options = {(str(row[0]), str(row[1])): row[2:] for row in select(_SEQUENCES)}
+    found = []
+    for name in names:
+        *room, last = split_name(name)
+        if said := options.get((room[-1] if room else "main", last)):
+            start, low, high, step, cycles = said
+            text = f"INCREMENT BY {step} MINVALUE {low} MAXVALUE {high} START WITH {start} {'CYCLE' if cycles else 'NO CYCLE'}"
+            found.append(Sequence_(source, name, text))
+    return tuple(found)
+
+
+def read_objects(source: str, select: Select, objects: Collection[ObjectKind]) -> tuple[Definition, ...]:
+    """Return the macros and views that were asked for, in the order in which they were made."""
+    found: list[Definition] = []
+    if ObjectKind.FUNCTIONS in objects:
+        for schema, name, kind, parameters, definition in select(_MACROS):
+            place = ".".join('"' + part.replace('"', '""') + '"' for part in (str(schema), str(name)))
+            body = f"TABLE {definition}" if kind == "table_macro" else str(definition)
+            text = f"CREATE MACRO {place}({', '.join(_names(parameters))}) AS {body}"
+            found.append(Definition(source, str(ObjectKind.FUNCTIONS), f"{schema}.{name}", text))
+    if ObjectKind.VIEWS in objects:
+        views = select(_VIEWS)
+        found += [Definition(source, str(ObjectKind.VIEWS), f"{room}.{name}", str(text)) for room, name, text in views]
+    return tuple(found)
 
 
 def _grouped(rows: Sequence[Row]) -> defaultdict[tuple[str, str], list[Row]]:
@@ -157,7 +205,7 @@ def _column(row: Row, collations: Mapping[str, str]) -> Column:
         wrapped = re.fullmatch(r"CAST\((.*) AS (.*)\)", generated, re.DOTALL)
         if wrapped and wrapped[2].replace(", ", ",") == native:
             generated = wrapped[1]
-    numbered = said is not None and said.startswith("nextval(")
+    numbered = re.fullmatch(r"nextval\('((?:[^']|'')*)'\)", said or "")
     labels = tuple(label.replace("''", "'") for label in _LABEL.findall(native))
     return Column(
         str(name),
@@ -167,6 +215,7 @@ def _column(row: Row, collations: Mapping[str, str]) -> Column:
         default=None if numbered else said,
         generated=generated,
         identity=Identity.BY_DEFAULT if numbered else None,
+        sequence=numbered[1].replace("''", "'") if numbered else None,
         enum=labels if native.startswith("ENUM(") and not nested(native) else None,
         collation=collations.get(str(name).lower()),
         comment=_text(comment),

@@ -11,12 +11,13 @@ import pyarrow as pa
 
 from mirror_connectors import sql
 from mirror_connectors.base import Engine, Mode, writable_columns
-from mirror_connectors.duckdb_catalog import nested, read_catalog
+from mirror_connectors.duckdb_catalog import nested, read_catalog, read_objects
 from mirror_connectors.errors import LoadError
 from mirror_connectors.schema import (
     Column,
     Finding,
     ForeignKey,
+    ObjectKind,
     Origin,
     Relation,
     RelationName,
@@ -72,6 +73,7 @@ class DuckdbLoad:
         self._source = schema.relations[0].name.source if schema.relations else ""
         self._tables = tables(schema)
         names = {relation.name for relation in self._tables}
+        self._sequences, self._objects = schema.sequences, schema.objects
         self._foreign_keys = [k for k in schema.foreign_keys if k.origin is Origin.DECLARED and k.child in names]
         self._standing: dict[RelationName, Relation] = {}
         self._created: dict[RelationName, Relation] = {}
@@ -233,10 +235,14 @@ class DuckdbLoad:
         self._note(key.child, f"the foreign key {key} is checked but not declared, which DuckDB cannot do: {why}")
 
     def _number(self, relation: Relation) -> None:
+        """Create the sequences that number columns: those of the source by their names and options, others anew."""
+        options = {one.name: one.options for one in self._sequences}
         for column in relation.columns:
             if column.identity is not None:
+                named = _sequence(relation.name, column)
+                more = f" {options[column.sequence]}" if column.sequence in options else ""
                 with self._failing(f"the sequence of {relation.name} could not be created"):
-                    self._connection.execute(f"CREATE SEQUENCE IF NOT EXISTS {_sequence(relation.name, column)}")
+                    self._connection.execute(f"CREATE SEQUENCE IF NOT EXISTS {named}{more}")
 
     def _create(self, relation: Relation) -> None:
         keys = [
@@ -374,7 +380,23 @@ class DuckdbLoad:
                 )
                 raise LoadError(message)
         self._continue_sequences()
+        self._make_objects()
         return self._taken()
+
+    def _make_objects(self) -> None:
+        """Make the macros and views that were asked for and are not there; what cannot be made is a finding."""
+        there = {one.name for one in read_objects(self._source, self._select, (ObjectKind.VIEWS, ObjectKind.FUNCTIONS))}
+        for one in self._objects:
+            if one.name in there:
+                continue
+            try:
+                self._connection.execute(one.text)
+            except (duckdb.BinderException, duckdb.CatalogException) as error:
+                self._findings.append(
+                    Finding(
+                        one.source, f"{one.name}, one of its {one.kind}, could not be made: {sql.safe_message(error)}"
+                    )
+                )
 
     def _continue_sequences(self) -> None:
         """Let each sequence that numbers a column go on after its highest value. Not undone with the rest, so it comes last."""
@@ -428,6 +450,8 @@ def _text(value: str) -> str:
 
 
 def _sequence(name: RelationName, column: Column) -> str:
+    if column.sequence is not None:
+        return ".".join(sql.quoted(_PREPARER, part) for part in split_name(column.sequence))
     return sql.qualified(_PREPARER, replace(name, table=f"{name.table}_{column.name}_seq"))
 
 

@@ -15,6 +15,7 @@ from mirror_connectors import sql
 from mirror_connectors.base import Engine, Mode, Sample
 from mirror_connectors.errors import ConfigError, ConnectError, ReadError, UnsupportedError
 from mirror_connectors.mysql_catalog import GEOMETRY, read_schema
+from mirror_connectors.mysql_objects import READ, read_objects
 from mirror_connectors.mysql_text import spans
 from mirror_connectors.schema import Column, Finding, ObjectKind, Relation, RelationKind, Schema
 from mirror_connectors.translation import translate
@@ -166,9 +167,13 @@ class MysqlConnector:
         with self._asking(f"cannot inspect {self.shown_url}"):
             mariadb = "mariadb" in str(self._ask("SELECT VERSION()")[0][0]).lower()
             schema = read_schema(self._ask, self.source, self._database, keep, mariadb=mariadb)
+            if ObjectKind.COMMENTS not in objects:
+                schema = schema.without_comments
             relations = tuple(map(self._timed, schema))
-        findings = (*schema.findings, *sql.not_read(self.source, objects, self.engine))
-        return replace(schema, relations=relations, findings=findings)
+            tables = {r.name.table for r in relations if r.kind is not RelationKind.VIEW}
+            made, said = read_objects(self._ask, self.source, self._database, objects, tables)
+        strange = sql.not_read(self.source, [kind for kind in objects if kind not in READ], self.engine)
+        return replace(schema, relations=relations, objects=made, findings=(*schema.findings, *said, *strange))
 
     def _timed(self, relation: Relation) -> Relation:
         """Look at the columns of type TIME, which may hold more than a day or less than nothing: these travel as durations."""

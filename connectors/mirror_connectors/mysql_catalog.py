@@ -39,11 +39,13 @@ if TYPE_CHECKING:
     Ask: TypeAlias = Callable[[str], Sequence[Row]]
 
 _TABLES = """
-SELECT TABLE_NAME, TABLE_TYPE, ENGINE, CREATE_OPTIONS LIKE '%partitioned%', TABLE_COLLATION
+SELECT TABLE_NAME, TABLE_TYPE, ENGINE, CREATE_OPTIONS LIKE '%partitioned%', TABLE_COLLATION,
+       TABLE_COMMENT
 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME"""
 _COLUMNS = """
 SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT, IS_NULLABLE, DATA_TYPE, COLUMN_TYPE, CHARACTER_MAXIMUM_LENGTH,
-       NUMERIC_PRECISION, NUMERIC_SCALE, COLLATION_NAME, EXTRA, GENERATION_EXPRESSION, PRIVILEGES
+       NUMERIC_PRECISION, NUMERIC_SCALE, COLLATION_NAME, EXTRA, GENERATION_EXPRESSION, PRIVILEGES,
+       COLUMN_COMMENT
 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME, ORDINAL_POSITION"""
 _INDEXES = """
 SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, COLLATION, INDEX_TYPE, {expression}
@@ -114,7 +116,8 @@ def read_schema(
     tables = ask(_TABLES)
     kinds = _kinds(tables, source, database, keep, findings)
     real = {name.table for name, kind in kinds.items() if kind in (RelationKind.TABLE, RelationKind.PARTITIONED)}
-    storage = read_storage(ask, (row for row in tables if row[0] in real))
+    storage = read_storage(ask, (row[:5] for row in tables if row[0] in real))
+    comments = {row[0]: row[5] for row in tables if row[0] in real}
     columns = _grouped(ask(_COLUMNS))
     indexes = _grouped(ask(_INDEXES.format(expression="NULL" if mariadb else "EXPRESSION")))
     checks = _grouped(ask(_CHECKS_MARIADB if mariadb else _CHECKS_MYSQL))
@@ -124,6 +127,7 @@ def read_schema(
                 name, kind, columns[name.table], indexes[name.table], checks[name.table], findings, mariadb=mariadb
             ),
             storage.get(name.table),
+            comments.get(name.table) or None,
         )
         for name, kind in kinds.items()
     ]
@@ -137,10 +141,16 @@ def read_schema(
     return Schema(tuple(relations), tuple(sorted(keys, key=str)), tuple(findings), sequences=sequences)
 
 
-def _stored(relation: Relation, storage: Storage | None) -> Relation:
+def _stored(relation: Relation, storage: Storage | None, comment: str | None) -> Relation:
     if storage is None:
         return relation
-    return replace(relation, clauses=storage.clauses, options=storage.options, partitioning=storage.partitioning)
+    return replace(
+        relation,
+        clauses=storage.clauses,
+        options=storage.options,
+        partitioning=storage.partitioning,
+        comment=comment,
+    )
 
 
 def _grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -158,7 +168,7 @@ def _kinds(
     findings: list[Finding],
 ) -> dict[RelationName, RelationKind]:
     kinds: dict[RelationName, RelationKind] = {}
-    for table, type_, engine, partitioned, _ in rows:
+    for table, type_, engine, partitioned, *_ in rows:
         name = RelationName(source, database, table)
         if type_ == "SEQUENCE" or (keep is not None and not keep(database, table)):
             continue
@@ -192,7 +202,9 @@ def _relation(
     hidden: list[str] = []
     for row in columns:
         if row[10] in ("ROW START", "ROW END"):
-            findings.append(Finding(str(name), f"column {row[0]} is the system's own record of time and is left out"))
+            findings.append(
+                Finding(str(name), f"column {row[0]} is the system's own record of time, which no load fills")
+            )
             continue
         if kind not in (RelationKind.VIEW, RelationKind.FOREIGN) and "select" not in row[11]:
             hidden.append(row[0])
@@ -248,7 +260,7 @@ def _spelled(table: str, index: str, rows: Sequence[Row]) -> str:
 
 
 def _column(row: Row, database: str, *, document: bool, mariadb: bool) -> Column:
-    name, default, nullable, word, native, characters, precision, scale, collation, extra, expression, _ = row
+    name, default, nullable, word, native, characters, precision, scale, collation, extra, expression, _, comment = row
     extra = extra.lower()
     generated = expression or None
     labels = None
@@ -272,6 +284,7 @@ def _column(row: Row, database: str, *, document: bool, mariadb: bool) -> Column
         enum=labels,
         length=length,
         collation=None if document else collation,
+        comment=comment or None,
     )
 
 

@@ -36,7 +36,12 @@ def create_table(relation: Relation, *, mariadb: bool) -> str:
     clauses += [part_of_table(part, relation) for part in early(relation)]
     inner = "".join(f",\n    {clause}" for clause in (*clauses, *relation.clauses))
     spread = f"\nPARTITION {relation.partitioning.key}" if relation.partitioning is not None else ""
-    return text.removesuffix("\n)") + f"{inner}\n) {relation.options or usual}{spread}"
+    said = f" COMMENT = {_literal(relation.comment)}" if relation.comment else ""
+    return text.removesuffix("\n)") + f"{inner}\n) {relation.options or usual}{said}{spread}"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def parts(relation: Relation) -> tuple[Key | Index, ...]:
@@ -113,4 +118,6 @@ def _define(column: Column, preparer: IdentifierPreparer) -> str:
         words.append(f"DEFAULT {column.default}")
     if column.invisible:
         words.append("INVISIBLE")
+    if column.comment is not None:
+        words.append(f"COMMENT {_literal(column.comment)}")
     return " ".join(words)

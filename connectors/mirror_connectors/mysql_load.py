@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mirror_connectors import mysql_create, mysql_text, sql
+from mirror_connectors import mysql_create, mysql_objects, mysql_text, sql
 from mirror_connectors.base import Engine, Mode, writable_columns
 from mirror_connectors.errors import ConnectorError, LoadError, MirrorError
 from mirror_connectors.mysql_storage import WITHOUT_TRANSACTIONS
@@ -55,7 +55,7 @@ class MysqlLoad:
         self._owner, self._connect, self._mode = owner, connect, mode
         kinds = (RelationKind.TABLE, RelationKind.PARTITIONED)
         self._relations = tuple(relation for relation in schema if relation.kind in kinds)
-        self._sequences = schema.sequences
+        self._sequences, self._objects = schema.sequences, schema.objects
         names = {relation.name for relation in self._relations}
         self._foreign_keys = tuple(
             key
@@ -69,6 +69,7 @@ class MysqlLoad:
         self._staged: dict[RelationName, str] = {}
         self._late: list[ForeignKey] = []
         self._numbering: list[str] = []
+        self._made_objects: list[tuple[str, str]] = []
         self._by_file = True
         self._mariadb = True
         self._packet = _INSERT_BYTES
@@ -100,6 +101,9 @@ class MysqlLoad:
             if not session.open:
                 session = self._session = self._connect()
             self._run("ROLLBACK", "SET foreign_key_checks = 0")
+            for word, named in list(self._made_objects):
+                self._run(f"DROP {word} IF EXISTS {sql.quoted(_PREPARER, named)}")
+                self._made_objects.remove((word, named))
             for name in list(self._created):
                 self._run(f"DROP TABLE IF EXISTS {sql.qualified(_PREPARER, name)}")
                 del self._created[name]
@@ -238,7 +242,10 @@ class MysqlLoad:
         by_table = {name.table: name for name in stood}
         for table, trigger in rows:
             if table in by_table:
-                what = f"trigger {trigger} of the target runs while rows are loaded: this engine cannot put it aside"
+                what = (
+                    f"trigger {trigger} of the target runs while rows are loaded: this engine cannot put it aside; drop it "
+                    "before the load and make it again, if it changes rows"
+                )
                 self._findings.append(Finding(str(by_table[table]), what))
 
     def _notice_storage(self, stood: dict[RelationName, Relation]) -> None:
@@ -370,6 +377,8 @@ class MysqlLoad:
                     self._run("SET foreign_key_checks = 0")
                 else:
                     self._late.append(key)
+        with self._doing("cannot make the objects that were asked for"):
+            self._make_objects()
         with self._doing("cannot put the new rows into place"):
             if self._staged:
                 self._swap()
@@ -389,6 +398,26 @@ class MysqlLoad:
         for index in relation.indexes:
             if index.native is not None:
                 self._run(index.native)
+
+    def _make_objects(self) -> None:
+        """Make views, functions and triggers, each when what it needs is there; those that nothing helps are findings."""
+        import pymysql
+
+        tables = {name.table for name in self._created}
+        waiting = list(mysql_objects.missing(self._run, self._objects, tables))
+        reasons: dict[str, str] = {}
+        for _ in range(len(waiting)):
+            for one in list(waiting):
+                try:
+                    self._run(one.text)
+                except pymysql.Error as error:
+                    reasons[one.name] = sql.safe_message(error)
+                else:
+                    waiting.remove(one)
+                    self._made_objects.append(mysql_objects.name_of(one))
+        for one in waiting:
+            what = f"{one.name}, one of its {one.kind}, could not be made: {reasons[one.name]}"
+            self._findings.append(Finding(one.source, what))
 
     def _swap(self) -> None:
         """Move staged rows in, in a transaction that stays open until `commit`."""
@@ -433,6 +462,7 @@ class MysqlLoad:
             self._run("COMMIT")
         self._created.clear()
         self._numbering.clear()
+        self._made_objects.clear()
         for key in self._late:  # checked before; with the checks off nothing is read again
             with sql.reduced(LoadError, f"the rows are in, but not the foreign key {key}", pymysql.Error, OSError):
                 self._run("SET foreign_key_checks = 0", sql.add_foreign_key(key, _PREPARER))

@@ -375,6 +375,12 @@ class Schema:
             tuple(o for o in self.objects if o.source == source),
         )
 
+    @property
+    def without_comments(self) -> Schema:
+        """The schema without the comments of its relations and columns, which may say more than a schema must."""
+        bare = (replace(r, comment=None, columns=tuple(replace(c, comment=None) for c in r.columns)) for r in self)
+        return replace(self, relations=tuple(bare))
+
     def parents_of(self, name: RelationName) -> tuple[ForeignKey, ...]:
         """Foreign keys whose child is the relation."""
         return tuple(f for f in self.foreign_keys if f.child == name)

@@ -20,6 +20,7 @@ from mirror_connectors.errors import ConnectError, LoadError, ReadError, Unsuppo
 from mirror_connectors.files import file_identity, file_of, partial_beside, publish, remove_database, why_unusable
 from mirror_connectors.schema import (
     Column,
+    Definition,
     Finding,
     ForeignKey,
     ObjectKind,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from mirror_connectors.base import Load
 
 _BATCH = 65_536
+_CARRIED = frozenset({ObjectKind.VIEWS, ObjectKind.TRIGGERS, ObjectKind.DEFAULTS})
+"""The objects that there are here; defaults are always carried over."""
 _MISFIT = (pa.ArrowException, TypeError, ValueError, OverflowError, ArithmeticError)
 _BINDING = (sqlite3.Error, OverflowError)
 # x**3 is a permutation modulo this prime, and every step of it stays below 2**63.
@@ -143,7 +146,8 @@ class SqliteConnector:
         kept = [r for r in schema if keep is None or keep(MAIN, r.name.table)]
         names = {r.name for r in kept}
         findings = [f for f in schema.findings if keep is None or keep(MAIN, RelationName.parse(f.where).table)]
-        findings += sql.not_read(self.source, objects, self.engine)
+        made, said = self._objects(objects, {r.name.table.lower() for r in kept})
+        findings += said
         relations: list[Relation] = []
         for relation in kept:
             if relation.kind is RelationKind.VIEW:
@@ -165,7 +169,28 @@ class SqliteConnector:
             checked, found = self._checked(key)
             keys.append(checked)
             findings += found
-        return Schema(tuple(relations), tuple(keys), tuple(findings))
+        return Schema(tuple(relations), tuple(keys), tuple(findings), objects=made)
+
+    def _objects(
+        self, objects: Collection[ObjectKind], kept: Collection[str]
+    ) -> tuple[tuple[Definition, ...], tuple[Finding, ...]]:
+        """Return the views and triggers that were asked for, in the order in which they were made."""
+        kinds = {"view": ObjectKind.VIEWS, "trigger": ObjectKind.TRIGGERS}
+        listed = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN ('view', 'trigger') ORDER BY rowid"
+        rows = [tuple(map(str, row)) for row in self._select(listed)]
+        made = tuple(
+            Definition(self.source, str(kinds[kind]), name, text)
+            for kind, name, table, text in rows
+            if kinds[kind] in objects and (kind == "view" or table.lower() in kept)
+        )
+        said = sql.not_read(self.source, [kind for kind in objects if kind not in _CARRIED], self.engine)
+        triggers = sum(kind == "trigger" and table.lower() in kept for kind, _, table, _ in rows)
+        if triggers and ObjectKind.TRIGGERS not in objects:
+            what = (
+                f"its {triggers} triggers are not read: a target of this engine gets them where its objects name them"
+            )
+            said = (*said, Finding(self.source, what))
+        return made, said
 
     def catalog(self) -> Schema:
         """Read what is declared, without a look at the values."""
@@ -291,6 +316,7 @@ class _Load:
         self._tables = tables(schema)
         self._undeclared: list[ForeignKey] = []
         self._after: list[str] = []
+        self._awake: list[str] = []
         self._lost: dict[tuple[RelationName, str], int] = {}
 
     @contextmanager
@@ -328,6 +354,7 @@ class _Load:
         findings: list[Finding] = []
         for relation in self._tables:
             if relation.name.table.lower() in standing:
+                self._still(relation)
                 if self._mode is Mode.REPLACE:
                     self._empty(relation)
             else:
@@ -338,6 +365,15 @@ class _Load:
         with self._failing(f"{relation.name} could not be read"):
             found = self._connection.execute(f"SELECT 1 FROM {quote(relation.name.table)} LIMIT 1").fetchone()
         return found is not None
+
+    def _still(self, relation: Relation) -> None:
+        """Take the triggers off until the rows are in: what they did to the source's rows has been learned already."""
+        with self._failing(f"the triggers of {relation.name} could not be put aside"):
+            mine = "type = 'trigger' AND tbl_name = ? COLLATE NOCASE"
+            statement = f"SELECT name, sql FROM sqlite_master WHERE {mine} ORDER BY rowid"
+            for name, text in self._connection.execute(statement, [relation.name.table]).fetchall():
+                self._connection.execute(f"DROP TRIGGER {quote(name.decode())}")
+                self._awake.append(text.decode())
 
     def _empty(self, relation: Relation) -> None:
         """Delete the rows, and take the indexes off until the new rows are in."""
@@ -412,16 +448,34 @@ class _Load:
         for statement in self._after:
             with self._failing("an index could not be created"):
                 self._connection.execute(statement)
+        with self._failing("a trigger could not be made again"):
+            for statement in self._awake:
+                self._connection.execute(statement)
+        notes = self._make_objects()
         self._check_declared()
         for key in self._undeclared:
             with self._failing(f"the foreign key {key} could not be checked"):
                 (orphans,) = self._connection.execute(_orphans(key)).fetchone()
             if orphans:
                 raise LoadError(self._broken(str(key), orphans))
-        return tuple(
+        return notes + tuple(
             Finding(str(relation), f"column {column!r}: SQLite has no NaN, so {count} became NULL")
             for (relation, column), count in self._lost.items()
         )
+
+    def _make_objects(self) -> tuple[Finding, ...]:
+        """Make the views and triggers that were asked for and are not there; what cannot be made is a finding."""
+        there = {name.decode().lower() for (name,) in self._connection.execute("SELECT name FROM sqlite_master")}
+        findings: list[Finding] = []
+        for one in self._schema.objects:
+            if one.name.lower() in there:
+                continue
+            try:
+                self._connection.execute(one.text)
+            except sqlite3.Error as error:
+                what = f"{one.name}, one of its {one.kind}, could not be made: {sql.safe_message(error)}"
+                findings.append(Finding(one.source, what))
+        return tuple(findings)
 
     def _broken(self, key: str, orphans: int) -> str:
         return f"the foreign key {key} does not hold: {orphans} rows have no parent; nothing was written"

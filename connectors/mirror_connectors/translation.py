@@ -455,14 +455,26 @@ class _Crossing:
         return tuple(keys)
 
     def _parts(self, key: Key, columns: Mapping[str, Column]) -> tuple[str, ...] | None:
-        """Spell the expressions of a unique; None when one of them cannot be said, or counts some characters only."""
-        if key.prefixes or (key.expressions and self._target is Engine.MARIADB):
+        """Spell the expressions of a unique; None when one of them cannot be said."""
+        if key.prefixes:
+            return self._cut(key, columns)
+        if key.expressions and self._target is Engine.MARIADB:
             return None
         spelled = (
             transpile(part, origin=self._origin, target=self._target, columns=columns) for part in key.expressions
         )
         parts = [part for part in spelled if part is not None]
         return tuple(parts) if len(parts) == len(key.expressions) else None
+
+    def _cut(self, key: Key, columns: Mapping[str, Column]) -> tuple[str, ...] | None:
+        """Spell a unique of which only the first characters count."""
+        quoter, parts = preparer(self._target), []
+        for name, most in zip(key.columns, key.prefixes, strict=True):
+            plain = quoted(quoter, columns[name].name)
+            if most is not None and not pa.types.is_string(columns[name].type):
+                return None
+            parts.append(plain if most is None else f"substr({plain}, 1, {most})")
+        return tuple(parts)
 
     def _indexes(self, relation: Relation, columns: Mapping[str, Column]) -> tuple[Index, ...]:
         kept: list[Index] = []

@@ -72,7 +72,7 @@ def _shop(customers: int = 500, seed: int = 0) -> Dataset:
 
 
 def _graded(dataset: Dataset, **changed: pd.DataFrame) -> Grade:
-    return grade(dataset.rows, {**dataset.rows, **changed}, dataset.layout, fitted=dataset.rows)
+    return grade(dataset.rows, {**dataset.rows, **changed}, dataset.layout, fitted=dataset.rows, cap=500)
 
 
 def _value(grade: Grade, measure: str) -> float:
@@ -272,6 +272,7 @@ def test_a_mirror_is_graded_and_shown(tmp_path: Path) -> None:
     assert os.fspath(tmp_path) not in page
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_classifier")
 def test_a_peer_is_graded_and_one_that_fails_is_not_run(tmp_path: Path) -> None:
     halves = data.halve(_shop(400))

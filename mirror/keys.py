@@ -455,7 +455,10 @@ class _Decider:
             generator, room = unique_generator(column, profile, domain, self.given.rows, width=width, fixed=fixed)
             if generator is not None:
                 able.append((min(room, MANY), kind_rank(generator), name, generator))
-        for room, _, name, generator in sorted(able, key=lambda entry: (-entry[0], entry[1], entry[2])):
+        rows = self.given.rows
+        for room, _, name, generator in sorted(
+            able, key=lambda entry: (entry[0] < rows, self._repeats(entry[2]), -entry[0], entry[1], entry[2])
+        ):
             sets = (frozenset((name,)),)
             if self.relation.column(name).nullable:
                 yield self._spread(name, room, distinct=sets, generators=((name, generator),))
@@ -465,6 +468,15 @@ class _Decider:
             yield _Option(sets, room, enough=enough, generators=((name, generator),), limit=limit)
 
     # ------------------------------------------------------------------------------------------------ plain columns
+
+    def _repeats(self, name: str) -> bool:
+        """Say whether most rows hold a value that others hold as well: such a column had better not be made distinct."""
+        marginal = self.profile.column(name).marginal
+        if isinstance(marginal, Temporal):
+            marginal = marginal.ticks
+        if isinstance(marginal, Numeric):
+            return 2 * sum(marginal.weights[: len(marginal.atoms)]) > 1
+        return isinstance(marginal, Categorical | Boolean)
 
     def _apartness(self, name: str) -> int:
         """Rank a plain column of a composite key: which is best moved apart among the rows of one parent."""

@@ -24,7 +24,7 @@ from mirror.uniqueness import promises
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, PlanError
 from mirror_connectors.schema import Finding, ForeignKey, Origin, Relation, RelationKind, RelationName, Schema
-from mirror_profiles.structure import MIRRORED, precedence
+from mirror_profiles.structure import MIRRORED, own_columns, precedence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ def plan(profile: Profile, config: Config) -> Plan:
     asked = _asked(profile.schema)
     planned: dict[RelationName, RelationPlan] = {}
     places = {name: place for place, name in enumerate(order)}
-    planner = _Planner(profile, config, planned, findings, asked, [], places)
+    planner = _Planner(profile, config, planned, findings, asked, [], places, own_columns(profile.schema, order))
     for name in order:
         planned[name] = planner.relation(profile.relation(name))
     for name in planner.open:
@@ -116,6 +116,8 @@ class _Planner:
     """Relations whose room depends on others that come later."""
     order: Mapping[RelationName, int]
     """Place of each relation in load order."""
+    own: Mapping[str, frozenset[str]]
+    """By foreign key: the columns that it does not give, see `own_columns`."""
 
     def relation(self, profile: RelationProfile) -> RelationPlan:
         """Plan one relation. An owner whose keys depend on the very rows it would own is found like any other parent."""
@@ -218,7 +220,7 @@ class _Planner:
         def place(key: ForeignKey) -> tuple[object, ...]:
             fan_out = self._fan_out(key)
             known = sum(column in given for column in key.columns)
-            own = _own(key)
+            own = self.own[str(key)]
             free = [column for column in key.columns if column not in given and column not in own]
             nulls = fan_out.nulls and any(relation.column(column).nullable for column in free)
             loose = bool(nulls or fan_out.orphans)
@@ -236,7 +238,7 @@ class _Planner:
             key = min(rest, key=place)
             rest.remove(key)
             # a column that refers to itself says that both rows agree on it, and is made like any other
-            own = _own(key)
+            own = self.own[str(key)]
             shared = tuple(column for column in key.columns if column in given or column in own)
             fills = tuple(column for column in key.columns if column not in shared)
             given.update(fills)
@@ -260,7 +262,7 @@ class _Planner:
         finds = Finds.WITHIN if shared else Finds.DEALT
         if not fills:
             finds = Finds.GIVEN
-        elif key.child == key.parent and set(shared) <= _own(key):
+        elif key.child == key.parent and set(shared) <= self.own[str(key)]:
             finds = Finds.SIBLING if shared else Finds.TREE
         return KeyPlan(key, finds, tuple(fills), tuple(shared), fan_out, optional, binding, firm=False, late=late)
 
@@ -285,6 +287,8 @@ class _Planner:
                 if by and by[0] not in earlier:
                     continue  # the other way is found by this one
                 if any(self._is_late(one) for one in (*by, *mine[1:])):
+                    if any((one.one, one.other) == (mine[::-1], by) for one in self.profile.agreements):
+                        continue  # there and back again: the way that starts at the other end is kept
                     self.findings.append(Finding(str(agreement), UNMADE))
                     continue
                 yield Agrees(by, mine[1:], any(self._may_miss(one) for one in by))
@@ -342,10 +346,8 @@ class _Planner:
         spelling = str(key.foreign_key)
         firm = spelling in choices.firm
         finds = choices.finds.get(spelling, key.finds)
-        apart = finds is not Finds.WITHIN
-        beside = choices.beside.get(spelling)
-        if apart and any(one.free or one.by[:1] != (beside,) for one in key.agrees):
-            # rows that must not find the same parent are told apart within one way only
+        if finds is not Finds.WITHIN and any(one.free for one in key.agrees):
+            # rows that are free and rows that are not could find the same parent
             self.findings.extend(
                 Finding(f"{spelling} agrees with {' then '.join(one.by)}", UNMADE) for one in key.agrees
             )
@@ -550,11 +552,6 @@ class _Planner:
 def _spared(key: KeyPlan) -> bool:
     """Say whether rows could do without a parent, though in the source none does."""
     return key.optional is not None and not key.firm and key.finds is not Finds.OWNER
-
-
-def _own(key: ForeignKey) -> set[str]:
-    """Return the columns by which a reference to the same relation says that both rows agree."""
-    return {ours for ours, theirs in _pairs(key) if key.child == key.parent and ours == theirs}
 
 
 def _pairs(key: ForeignKey) -> list[tuple[str, str]]:

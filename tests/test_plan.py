@@ -194,6 +194,69 @@ def test_what_the_scale_asks_for_beyond_what_keys_allow_is_left_out_and_said(pai
     assert rows(plan(pairs, config(scale=3)))["flag"] == 2
 
 
+REFUSED: dict[str, tuple[str, dict[str, int], str]] = {
+    "a check that nothing can pass": (
+        "CREATE TABLE t (a INTEGER NOT NULL, CONSTRAINT odd CHECK (a > 5 AND a < 3)); INSERT INTO empty VALUES (1)",
+        {"s.main.t": 5},
+        r"s\.main\.t\.a: no value can pass its checks \(odd\); take one of them out of the schema, or exclude the relation",
+    ),
+    "a check between columns that nothing can pass": (
+        "CREATE TABLE t (a INTEGER NOT NULL, b INTEGER, CONSTRAINT odd CHECK ((a IS NULL AND b = 1) OR (a > 4 AND a < 2)))",
+        {"s.main.t": 5},
+        r"s\.main\.t: no row can pass check odd; take the check out of the schema, or exclude the relation",
+    ),
+    "fewer labels than rows": (
+        "CREATE TABLE t (a TEXT NOT NULL UNIQUE CHECK (a IN ('x', 'y', 'z'))); INSERT INTO t VALUES ('x')",
+        {"s.main.t": 5},
+        r"s\.main\.t: wanted 5 rows, but \(a\) can be distinct in 3 rows at most; lower its rows in \[run\.rows\]",
+    ),
+    "fewer labels than rows of each parent": (
+        """CREATE TABLE t (p INTEGER NOT NULL REFERENCES empty, a TEXT NOT NULL CHECK (a IN ('x', 'y')), PRIMARY KEY (p, a));
+        INSERT INTO empty VALUES (1), (2); INSERT INTO t VALUES (1, 'x')""",
+        {"s.main.t": 5},
+        r"s\.main\.t: wanted 5 rows, but \(p, a\) can be distinct in 2 rows of each s\.main\.empty, which has 2: in 4 rows at most",
+    ),
+    "a numbering that a bound ends": (
+        "CREATE TABLE t (a INTEGER PRIMARY KEY CHECK (a BETWEEN 1 AND 9)); INSERT INTO t VALUES (1)",
+        {"s.main.t": 10},
+        r"s\.main\.t: wanted 10 rows, but \(a\) can be distinct in 9 rows at most",
+    ),
+    "two that own each other one to one, in different numbers": (
+        """CREATE TABLE t (id INTEGER PRIMARY KEY, u INTEGER NOT NULL UNIQUE REFERENCES u (id));
+        CREATE TABLE u (id INTEGER PRIMARY KEY, t INTEGER NOT NULL UNIQUE REFERENCES t (id));
+        INSERT INTO t VALUES (1, 1), (2, 2); INSERT INTO u VALUES (1, 1), (2, 2)""",
+        {"s.main.t": 40, "s.main.u": 50},
+        r"s\.main\.u: wanted 50 rows, but \(t\) can be distinct in 40 rows at most; .*raise those of its parents",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_no_rows_can_keep_is_refused_before_any_is_made(case: str, tmp_path: Path) -> None:
+    script, wanted, message = REFUSED[case]
+    connection = sqlite3.connect(tmp_path / "source.db")
+    connection.executescript(f"CREATE TABLE empty (id INTEGER PRIMARY KEY); {script}")
+    connection.close()
+    learned_ = learned(tmp_path / "source.db")
+    with pytest.raises(PlanError, match=message):
+        plan(learned_, config(rows=wanted))
+
+
+def test_a_foreign_key_whose_parent_is_excluded_is_said_in_the_plan(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "source.db")
+    shop(connection)
+    connection.commit()
+    connection.close()
+    with mirror_connectors.open(embedded_url("sqlite", tmp_path / "source.db"), source="s") as source:
+        schema = source.inspect(keep=lambda _, table: table != "product")
+        found = plan(measure(schema, {"s": source}, k=5), config())
+    said = [finding.what for finding in found.findings if finding.where == "s.main.line"]
+    (what,) = [
+        what for what in said if "s.main.line(product_id) -> s.main.product(id) has a parent that is left out" in what
+    ]
+    assert "include the parent, or exclude this relation as well" in what
+
+
 # -------------------------------------------------------------------------------------------------------------- rules
 
 

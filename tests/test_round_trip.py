@@ -266,6 +266,38 @@ CASES = {
             iif(value % 5, date('2021-01-01', (value % 9) || ' days'), NULL),
             iif(value % 3, iif(value % 2, 'old', 'live'), 'draft') FROM generate(120);
     """,
+    "circles without a NULL": """
+        CREATE TABLE a (id INTEGER PRIMARY KEY, b INTEGER NOT NULL REFERENCES b);
+        CREATE TABLE b (id INTEGER PRIMARY KEY, c INTEGER NOT NULL REFERENCES c);
+        CREATE TABLE c (id INTEGER PRIMARY KEY, d INTEGER NOT NULL REFERENCES d);
+        CREATE TABLE d (id INTEGER PRIMARY KEY, a INTEGER NOT NULL REFERENCES a);
+        CREATE TABLE one (id INTEGER PRIMARY KEY, other INTEGER NOT NULL UNIQUE REFERENCES other (id));
+        CREATE TABLE other (id INTEGER PRIMARY KEY, one INTEGER NOT NULL UNIQUE REFERENCES one (id));
+        CREATE TABLE store (org INTEGER NOT NULL, id INTEGER NOT NULL, manager INTEGER NOT NULL, PRIMARY KEY (org, id),
+            FOREIGN KEY (org, manager) REFERENCES staff);
+        CREATE TABLE staff (org INTEGER NOT NULL, id INTEGER NOT NULL, store INTEGER NOT NULL, boss INTEGER NOT NULL,
+            PRIMARY KEY (org, id), FOREIGN KEY (org, store) REFERENCES store, FOREIGN KEY (org, boss) REFERENCES staff);
+        INSERT INTO a SELECT value, 1 + value % 20 FROM generate(30);
+        INSERT INTO b SELECT value, 1 + value % 10 FROM generate(20);
+        INSERT INTO c SELECT value, 1 + value % 15 FROM generate(10);
+        INSERT INTO d SELECT value, 1 + value % 30 FROM generate(15);
+        INSERT INTO one SELECT value, 41 - value FROM generate(40);
+        INSERT INTO other SELECT value, 41 - value FROM generate(40);
+        INSERT INTO store SELECT value % 4, value, value FROM generate(12);
+        INSERT INTO staff SELECT value % 4, value, 4 * ((value - value % 4) / 4 % 3) + iif(value % 4, value % 4, 4),
+            iif(value > 4, value - 4, value) FROM generate(60);
+    """,
+    "several references to itself that share columns with its key": """
+        CREATE TABLE m (x INTEGER NOT NULL, y INTEGER NOT NULL, z INTEGER NOT NULL, PRIMARY KEY (x, y), FOREIGN KEY (y, z) REFERENCES m (x, y));
+        CREATE TABLE l (org INTEGER NOT NULL, id INTEGER NOT NULL, boss INTEGER NOT NULL, deputy INTEGER, PRIMARY KEY (org, id),
+            FOREIGN KEY (org, boss) REFERENCES l, FOREIGN KEY (org, deputy) REFERENCES l);
+        CREATE TABLE q (org INTEGER NOT NULL, id INTEGER PRIMARY KEY, kind TEXT NOT NULL, boss INTEGER, UNIQUE (org, id, kind),
+            FOREIGN KEY (org, boss, kind) REFERENCES q (org, id, kind));
+        INSERT INTO m SELECT a.value, b.value, 1 FROM generate(6) a, generate(6) b;
+        INSERT INTO l SELECT value % 4, value, iif(value > 8, value - 4 * (value % 3), value), iif(value > 8 AND value % 2, value - 8, NULL)
+            FROM generate(60);
+        INSERT INTO q SELECT value % 4, value, iif(value % 4 < 2, 'x', 'y'), iif(value > 8, value - 4, NULL) FROM generate(60);
+    """,
     "keys of three references": """
         CREATE TABLE student (id INTEGER PRIMARY KEY);
         CREATE TABLE course (code VARCHAR(6) PRIMARY KEY);

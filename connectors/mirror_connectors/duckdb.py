@@ -16,7 +16,7 @@ from mirror_connectors.duckdb_catalog import nested, read_catalog, read_objects
 from mirror_connectors.duckdb_load import DuckdbLoad
 from mirror_connectors.errors import ConnectError, ReadError, UnsupportedError
 from mirror_connectors.files import file_identity, file_of, partial_beside, publish, remove_database, why_unusable
-from mirror_connectors.schema import Column, Finding, ObjectKind, Relation, RelationKind, Schema
+from mirror_connectors.schema import Column, Finding, ObjectKind, Relation, RelationKind, Schema, parent_left_out
 from mirror_connectors.translation import translate
 
 if TYPE_CHECKING:
@@ -149,8 +149,7 @@ class DuckdbConnector:
         names = {relation.name for relation in relations}
         for key in schema.foreign_keys:
             if key.child in names and key.parent not in names:
-                what = f"its foreign key to {key.parent} is left out with that relation"
-                findings.append(Finding(str(key.child), what))
+                findings.append(parent_left_out(key.child, f"foreign key {key}"))
         keys = tuple(key for key in schema.foreign_keys if {key.child, key.parent} <= names)
         return Schema(tuple(relations), keys, tuple(findings), sequences=schema.sequences, objects=made)
 

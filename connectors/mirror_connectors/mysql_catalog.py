@@ -28,6 +28,7 @@ from mirror_connectors.schema import (
     RelationKind,
     RelationName,
     Schema,
+    parent_left_out,
 )
 from mirror_connectors.sql import preparer, quoted
 
@@ -350,7 +351,7 @@ def _foreign_key(
 ) -> tuple[ForeignKey, ...]:
     _, _, _, here, parent, _, on_delete, on_update = rows[0]
     if not here or parent not in names:
-        findings.append(Finding(str(child), f"foreign key {constraint} has a parent that is left out"))
+        findings.append(parent_left_out(child, f"foreign key {constraint}"))
         return ()
     if on_delete is None:
         on_delete, on_update = rules.of(child.table, constraint)

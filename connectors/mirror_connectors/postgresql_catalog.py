@@ -30,6 +30,7 @@ from mirror_connectors.schema import (
     RelationKind,
     RelationName,
     Schema,
+    parent_left_out,
 )
 
 if TYPE_CHECKING:
@@ -340,7 +341,7 @@ class _Reading:
             elif (parent := self.parts.get(found.parent)) is not None:
                 foreign_keys.append(_foreign_key(parts, parent, found))
             else:
-                self._note(parts.name, f"foreign key {found.name} has a parent that is left out")
+                self.findings.append(parent_left_out(parts.name, f"foreign key {found.name}"))
         self.findings += own_constraints(self._connection, self._root_of, self._names)
         return foreign_keys
 

@@ -333,6 +333,15 @@ class Finding:
     what: str
 
 
+def parent_left_out(child: RelationName, key: str) -> Finding:
+    """Say that a foreign key is not kept, since the relation that it refers to is excluded or not there."""
+    what = (
+        f"{key} has a parent that is left out: its columns are made like any others and find nobody there; include the "
+        "parent, or exclude this relation as well"
+    )
+    return Finding(str(child), what)
+
+
 @dataclass(frozen=True)
 class Schema:
     """Relations and foreign keys of one or more sources, in name order."""

@@ -29,6 +29,7 @@ from mirror_connectors.schema import (
     RelationKind,
     RelationName,
     Schema,
+    parent_left_out,
 )
 from mirror_connectors.sqlite_catalog import MAIN, Value, quote, read_catalog
 from mirror_connectors.sqlite_values import Cell, expression, fit, from_arrow, to_arrow
@@ -158,6 +159,11 @@ class SqliteConnector:
             relations.append(fitted)
             findings += found
         keys: list[ForeignKey] = []
+        findings += [
+            parent_left_out(key.child, f"foreign key {key}")
+            for key in schema.foreign_keys
+            if key.child in names and key.parent not in names
+        ]
         for key in schema.foreign_keys:
             if key.child not in names:
                 continue

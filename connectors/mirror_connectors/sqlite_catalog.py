@@ -23,6 +23,7 @@ from mirror_connectors.schema import (
     RelationKind,
     RelationName,
     Schema,
+    parent_left_out,
 )
 
 if TYPE_CHECKING:
@@ -234,7 +235,8 @@ class _Reader:
         for rows, (name, deferrable) in zip(groups, said, strict=True):
             parent = relations.get(str(rows[0][2]).lower())
             if parent is None:
-                self._note(entry.name, f"its foreign key to {str(rows[0][2])!r} is left out: there is no such table")
+                key = f"foreign key ({', '.join(str(row[3]) for row in rows)}) to {str(rows[0][2])!r}"
+                self._findings.append(parent_left_out(self._name(entry.name), key))
                 continue
             columns = _canonical(child, (row[3] for row in rows))
             named = [row[4] for row in rows]

@@ -21,7 +21,7 @@ from mirror_profiles.matching import NULL, ORPHAN, depths, fold, match
 from mirror_profiles.privacy import check_copy, released_levels, released_ranks, released_share
 from mirror_profiles.profile import Agreement, Anchor, ColumnProfile, Copy, FanOut, Profile, Provenance, RelationProfile
 from mirror_profiles.semantics import locale_of, meaning_of
-from mirror_profiles.structure import columns_of_keys, owners, precedence
+from mirror_profiles.structure import columns_of_keys, given_columns, owners, precedence
 from mirror_profiles.ways import agreements
 
 _FEW_PARENTS = 256
@@ -94,7 +94,7 @@ def measure(
     )
     for done, name in enumerate(order):
         _tell(progress, f"learn {name}", done, len(order))
-        context = _Context(schema, reads, fan_outs, found, order[: done + 1], owner, frozenset(copy), k, ways)
+        context = _Context(schema, reads, fan_outs, found, order[: done + 1], order, owner, frozenset(copy), k, ways)
         learned = _learn(reads[name], context, findings)
         relations.append(replace(learned, copy=_copy(reads[name])) if name in copy else learned)
     provenance = tuple(_provenance(name, connector, schema) for name, connector in sorted(sources.items()))
@@ -195,6 +195,7 @@ class _Context:
     found: Mapping[str, np.ndarray]
     before: tuple[RelationName, ...]
     """Relations up to and with this one, in the order in which rows are made."""
+    load_order: tuple[RelationName, ...]
     owner: Mapping[RelationName, ForeignKey]
     copied: frozenset[RelationName]
     k: int
@@ -244,7 +245,7 @@ class _Context:
 
 def _learn(read: _Read, context: _Context, findings: list[Finding]) -> RelationProfile:
     relation, k = read.relation, context.k
-    keyed = columns_of_keys(context.schema, relation.name)
+    keyed = given_columns(context.schema, relation.name, context.load_order)
     parents = context.parents(read)
     candidates = [*_from_fan_outs(read, context), *_from_parents(parents, context)]
     unique = {key.columns[0] for key in relation.keys if len(key.columns) == 1 and key.predicate is None}
@@ -254,7 +255,9 @@ def _learn(read: _Read, context: _Context, findings: list[Finding]) -> RelationP
     forests = context.forests(relation.name)
     profiles: dict[str, ColumnProfile] = {}
     names = [c.name for c in relation.columns if c.generated is None]
-    for name in sorted(names, key=lambda n: (n not in keyed, names.index(n))):
+    shared = columns_of_keys(context.schema, relation.name) - keyed
+    # what a key and its own parent share is known first, then what keys give, then all else
+    for name in sorted(names, key=lambda n: (n not in shared, n not in keyed, names.index(n))):
         values = _sane(read.column(name), relation.column(name), f"{relation.name}.{name}", findings)
         nulls = released_share(values.null_count, len(values), k=k)
         if name in forests and len(values):

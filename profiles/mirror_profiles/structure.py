@@ -10,7 +10,7 @@ import networkx as nx
 from mirror_connectors.schema import ForeignKey, RelationKind, RelationName, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from mirror_profiles.profile import FanOut
 
@@ -110,3 +110,33 @@ def _childless(fan_out: FanOut) -> float:
 def columns_of_keys(schema: Schema, name: RelationName) -> frozenset[str]:
     """Return the relation's columns that are part of any foreign key of its own."""
     return frozenset(chain.from_iterable(key.columns for key in schema.parents_of(name)))
+
+
+def given_columns(schema: Schema, name: RelationName, order: Sequence[RelationName]) -> frozenset[str]:
+    """Return the relation's columns that a foreign key gives their value: not those that it has from itself alone."""
+    own = own_columns(schema, order)
+    return frozenset(column for key in schema.parents_of(name) for column in key.columns if column not in own[str(key)])
+
+
+def own_columns(schema: Schema, order: Sequence[RelationName]) -> dict[str, frozenset[str]]:
+    """Return for each foreign key the columns that it does not give, since what the parent holds there is told by the child.
+
+    So is a tenant that a row and the row above it share; or one that a store has from its manager, who has it from his store: of
+    relations in a circle the first in ``order`` makes it.
+    """
+    place = {name: number for number, name in enumerate(order)}
+    graph: nx.DiGraph[tuple[RelationName, str]] = nx.DiGraph()
+    for key in schema.foreign_keys:
+        pairs = zip(key.columns, key.parent_columns, strict=True)
+        graph.add_edges_from(((key.child, ours), (key.parent, theirs)) for ours, theirs in pairs)
+    circle = {column: number for number, part in enumerate(nx.strongly_connected_components(graph)) for column in part}
+    found = {}
+    for key in schema.foreign_keys:
+        late = key.child != key.parent and place.get(key.parent, -1) > place.get(key.child, -1)
+        found[str(key)] = frozenset(
+            ours
+            for ours, theirs in zip(key.columns, key.parent_columns, strict=True)
+            if (key.child == key.parent and ours == theirs)
+            or (late and circle[key.child, ours] == circle[key.parent, theirs])
+        )
+    return found

@@ -1,4 +1,4 @@
-"""``mostlyai.py HALF OUT ROOT SECONDS``: TabularARGN; most of the time goes into training, in equal parts to the tables."""
+"""``mostlyai.py HALF OUT ROOT SECONDS``: TabularARGN; half of the time goes into training, in equal parts to the tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENCODINGS = {
     "categorical": "TABULAR_CATEGORICAL",
     "boolean": "TABULAR_CATEGORICAL",
 }
-TRAINING = 0.7
+TRAINING = 0.5
 
 
 def main() -> None:

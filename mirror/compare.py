@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mirror.report.model import Loaded
     from mirror_connectors import schema as vocabulary
     from mirror_connectors.base import Connector
-    from mirror_connectors.schema import Column, ForeignKey, Index, Key, RelationName
+    from mirror_connectors.schema import Column, Exclusion, ForeignKey, Index, Key, RelationName
     from mirror_profiles.profile import Agreement, Profile
 
 T = TypeVar("T")
@@ -146,9 +146,7 @@ class _World:
             if index.unique:
                 yield from self._unique_index(placed, index)
         for exclusion in relation.exclusions:
-            self._unchecked(
-                f"exclusion {exclusion.definition} of {relation.name}", "no query that every engine knows says it"
-            )
+            yield from self._exclusion(placed, exclusion)
 
     def _rows(self, placed: Placed) -> Iterator[Check]:
         name = placed.relation.name
@@ -173,6 +171,13 @@ class _World:
                 return
             carried = said[0]
         yield from self._try(placed, where, lambda: (integrity.unique(placed, key, carried=carried),))
+
+    def _exclusion(self, placed: Placed, exclusion: Exclusion) -> Iterator[Check]:
+        where = f"exclusion {exclusion.name or exclusion.definition} of {placed.relation.name}"
+        if not exclusion.parts or placed.connector.engine is not Engine.POSTGRESQL:
+            self._unchecked(where, "no query that every engine knows says it")
+            return
+        yield from self._try(placed, where, lambda: (integrity.exclusion(placed, exclusion),))
 
     def _condition(self, placed: Placed, check: vocabulary.Check) -> Iterator[Check]:
         name = check.name or check.expression

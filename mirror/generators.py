@@ -93,6 +93,21 @@ class DistinctWithinOwner:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretched:
+    """A side of an interval that overlaps with that of no other row of its group, or a range column that holds both sides."""
+
+    group: tuple[str, ...]
+    start: str
+    end: str | None
+    """None where ``start`` is a range column."""
+    closed: bool
+    """Whether an interval holds its end."""
+    base: Generator
+    """Draws the value that is then moved behind the interval before."""
+    kind: Literal["stretched"] = "stretched"
+
+
+@dataclass(frozen=True, slots=True)
 class FromParent:
     """The value that the parent row found by a foreign key holds. Rows without that parent take ``otherwise``."""
 
@@ -158,6 +173,7 @@ Generator = (
     | Mask
     | Choice
     | Sibling
+    | Stretched
     | DistinctWithinOwner
     | FromParent
     | Drawn

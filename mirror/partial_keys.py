@@ -20,6 +20,7 @@ from mirror.generators import (
     Numbering,
     Scrambled,
     Sibling,
+    Stretched,
 )
 from mirror.uniqueness import only_of_nulls
 from mirror_profiles import columns
@@ -310,6 +311,10 @@ def _needs(planned: RelationPlan, plan: ColumnPlan) -> Iterator[str]:
         yield from _found_by(planned, planned.key(generator.within))
     if isinstance(generator, Sibling):
         yield from _found_by(planned, planned.key(generator.foreign_key))
+    if isinstance(generator, Stretched):
+        sides = {name for name in (generator.start, generator.end) if name is not None}
+        seen = set().union(*(_explainers(planned, name) for name in sides))
+        yield from (*generator.group, *(seen - sides))
     if isinstance(generator, Choice) and generator.counts is not None:
         yield generator.counts
     if isinstance(generator, FromLists) and planned.country is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mirror.binding import Bound, grouped, read_checks, refuse_empty
 from mirror.checks import Domain, domains, order
 from mirror.defaults import default_generator
+from mirror.exclusions import stretched
 from mirror.generators import (
     Copied,
     Finds,
@@ -164,6 +165,8 @@ class _Planner:
                 base = replace(base, generator=generator, rule="link: same value as the parent")
             columns.append(base)
         columns = [replace(column, referred=self._referred(relation, column.column)) for column in columns]
+        columns, overlapping = stretched(relation, columns, self._engine(relation))
+        self.findings.extend(overlapping)
         rows = self._limited(relation, keys, choices, wanted)
         self._check_parents(relation, rows, keys)
         planned = RelationPlan(relation, rows, keys, tuple(columns), None, tuple(choices.distinct))

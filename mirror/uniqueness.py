@@ -120,7 +120,7 @@ def _of_key(relation: Relation, key: Key, engine: Engine) -> Unique | str:
         condition = read
     sense = _Sense(nulls_distinct=key.nulls_distinct)
     for part in key.expressions:
-        tree = _parsed(part, engine)
+        tree = parsed(part, engine)
         if tree is None or not _understood(tree, sense, relation):
             return "an expression of it is not understood"
     if not key.expressions:
@@ -130,7 +130,8 @@ def _of_key(relation: Relation, key: Key, engine: Engine) -> Unique | str:
     return sense.unique(where, condition)
 
 
-def _parsed(expression: str, engine: Engine) -> exp.Expr | None:
+def parsed(expression: str, engine: Engine) -> exp.Expr | None:
+    """Parse an expression of an engine; None where it is not understood."""
     import sqlglot
     from sqlglot.errors import SqlglotError
 
@@ -193,7 +194,7 @@ def read_index(text: str, engine: Engine) -> tuple[list[exp.Expr], exp.Expr | No
     return bare, where.this if where else None
 
 
-def _named(node: exp.Expr, relation: Relation) -> str | None:
+def named(node: exp.Expr, relation: Relation) -> str | None:
     """Return the relation's column that a node of SQL is, whatever the case it is spelled in; None when it is something else."""
     from sqlglot import exp
 
@@ -212,7 +213,7 @@ def _understood(part: exp.Expr, sense: _Sense, relation: Relation) -> bool:
 
     part = part.unnest()
     if isinstance(part, exp.Column):
-        name = _named(part, relation)
+        name = named(part, relation)
         return name is not None and sense.add(name)
     if isinstance(part, exp.Collate | exp.Opclass | exp.Lower | exp.Upper | exp.MD5 | exp.SHA | exp.SHA2):
         return _understood(part.this, sense, relation)
@@ -261,7 +262,7 @@ def _joined(part: exp.Expr, sense: _Sense, relation: Relation) -> bool:
     terms = list(_terms(part))
     for place, beside in ((0, 1), (-1, -2)):
         term = terms[place].this if isinstance(terms[place], exp.Cast) else terms[place]
-        name = _named(term, relation)
+        name = named(term, relation)
         if name is None:
             continue
         if pa.types.is_string(relation.column(name).type):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql import ColumnElement, FromClause
 
     from mirror.metrics.ties import Tie
-    from mirror_connectors.schema import Column, ForeignKey, Index, Key, RelationName
+    from mirror_connectors.schema import Column, Exclusion, ForeignKey, Index, Key, RelationName
     from mirror_profiles.profile import FanOut
 
 _MOST_SUMS = 500
@@ -86,6 +86,25 @@ def unique_index(placed: Placed, index: Index) -> Check | None:
         conditions.append(complete(columns))
     repeated = _repeated(placed, rows, columns, conditions)
     return Check("unique", f"{placed.relation.name} index {index.name}", repeated)
+
+
+def exclusion(placed: Placed, promised: Exclusion) -> Check:
+    """Count the pairs of rows for which every operator of an EXCLUDE constraint holds between their parts, as PostgreSQL has them."""
+    from sqlalchemy import and_, func, literal_column, select
+
+    def parts(alias: str) -> FromClause:
+        rows = _named(placed)
+        columns = [_as_written(f"({part})").label(f"k{place_}") for place_, (part, _) in enumerate(promised.parts)]
+        held = select(literal_column("ctid").label("place"), *columns).select_from(rows)
+        if promised.predicate is not None:
+            held = held.where(_as_written(promised.predicate))
+        return held.subquery(alias)
+
+    one, other = parts("one"), parts("other")
+    meet = (one.c[f"k{n}"].op(sign, is_comparison=True)(other.c[f"k{n}"]) for n, (_, sign) in enumerate(promised.parts))
+    joined = one.join(other, and_(one.c.place < other.c.place, *meet))
+    where = f"{placed.relation.name} exclusion {promised.name or promised.definition}"
+    return Check("exclusion", where, placed.number(select(func.count()).select_from(joined)))
 
 
 def _repeated(

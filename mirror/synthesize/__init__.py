@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mirror.casts import cast
-from mirror.generators import Choice, Finds, FromLists, FromParent, Mask, Numbering, Sibling
+from mirror.generators import Choice, Drawn, Finds, FromLists, FromParent, Mask, Numbering, Sibling, Stretched
 from mirror.synthesize import places, room, text, ways
 from mirror.synthesize.candidates import Candidates
 from mirror.synthesize.parents import NONE, Deal
 from mirror.synthesize.rows import Rows
 from mirror.synthesize.soles import kept_by_all
 from mirror.synthesize.streams import stream
+from mirror.synthesize.stretches import lay
 from mirror.synthesize.structure import Room, Structure
 from mirror.synthesize.together import find_all, needs_all, places_beside
 from mirror_connectors.base import writable_columns
@@ -55,6 +57,7 @@ class Synthesis:
         self._whole_parents: dict[tuple[RelationName, str], np.ndarray] = {}
         self._able: dict[tuple[RelationName, str], np.ndarray | None] = {}
         self._candidates: dict[tuple[RelationName, str], Candidates] = {}
+        self._laid: dict[tuple[RelationName, Stretched], tuple[pa.Array, pa.Array]] = {}
         self._kept_codes: dict[tuple[RelationName, Sole], np.ndarray] = {}
 
     def batches(self, name: RelationName) -> Iterator[pa.RecordBatch]:
@@ -224,6 +227,14 @@ class Synthesis:
             blocks = [self.block(name, block) for block in range(self.structure.blocks(name))]
             self._kept_codes[place] = kept_by_all(blocks, sole)
         return self._kept_codes[place]
+
+    def laid(self, name: RelationName, generator: Stretched) -> tuple[pa.Array, pa.Array]:
+        """Return starts and ends of intervals that lie apart, in all rows of a relation."""
+        place = (name, replace(generator, base=Drawn()))
+        if place not in self._laid:
+            blocks = [self.block(name, block) for block in range(self.structure.blocks(name))]
+            self._laid[place] = lay(blocks, generator)
+        return self._laid[place]
 
     def keys_of(self, rows: Rows, key: KeyPlan, found: np.ndarray, column: str) -> pa.Array:
         """Return what the parent rows ``found`` hold in a column, NULL where there is no parent.

@@ -26,6 +26,7 @@ from mirror.generators import (
     Numbering,
     Scrambled,
     Sibling,
+    Stretched,
 )
 from mirror.synthesize import places, text, ways
 from mirror.synthesize.apart import distinct_places, ranks, rising
@@ -33,6 +34,7 @@ from mirror.synthesize.parents import NONE, earlier_rows
 from mirror.synthesize.settled import settled
 from mirror.synthesize.soles import kept
 from mirror.synthesize.streams import Permutation, stream
+from mirror.synthesize.stretches import laid
 from mirror.synthesize.together import needs_all
 from mirror_connectors.errors import PlanError
 from mirror_profiles import columns, dependence
@@ -68,6 +70,7 @@ class Rows:
         self._lent: dict[str, np.ndarray] = {}
         self._drawings: dict[str, np.ndarray] = {}
         self._raw: dict[str, pa.Array] = {}
+        self._unlaid: dict[str, pa.Array] = {}
         self._settling: list[Group] = []
         self._before: dict[Sole, np.ndarray] = {}
         self._columns = {column.column: column for column in plan.columns}
@@ -227,7 +230,8 @@ class Rows:
 
     def _codes_of(self, plan: ColumnPlan) -> np.ndarray:
         marginal, generator = plan.profile.marginal, plan.generator
-        if isinstance(generator, Drawn):
+        if isinstance(generator, Drawn | Stretched):
+            # an interval is moved once all that it explains, its own end included, may know where it was drawn
             return self._drawn_codes(plan.column)
         if isinstance(marginal, Numeric | Temporal | Categorical | Boolean) and plan.profile.anchor is None:
             return columns.encode(marginal, self.array(plan.column))
@@ -324,6 +328,15 @@ class Rows:
             self._raw[column] = self._make(plan, plan.generator)
         return self._raw[column]
 
+    def unlaid(self, column: str) -> pa.Array:
+        """Return the column's values as they are before intervals are laid apart."""
+        plan = self._columns[column]
+        if not isinstance(plan.generator, Stretched):
+            return self.array(column)
+        if column not in self._unlaid:
+            self._unlaid[column] = self._make(plan, plan.generator.base)
+        return self._unlaid[column]
+
     def complete(self, column: str) -> pa.Array:
         """Return the column's values as they would be if none were NULL."""
         twin, plan = copy(self), self._columns[column]
@@ -350,6 +363,8 @@ class Rows:
                 return self._with_nulls(plan, self._texts[plan.column])
             case Scrambled():
                 return self._with_nulls(plan, self._scrambled(plan, generator, type_))
+            case Stretched():
+                return laid(self._world, self, generator, plan.column)
             case Sibling():
                 numbers = self._places(generator.foreign_key) + generator.start
                 made = numeric.to_arrow(numbers.astype(float), np.ones(len(self), dtype=bool), type_)
@@ -456,7 +471,7 @@ class Rows:
             made = columns.decode(marginal, codes, uniforms, type_)
             return made if plan.domain is None else plan.domain.clip(made)
         if anchor.foreign_key is None:
-            before = self.array(anchor.column)
+            before = self.unlaid(anchor.column)
         else:
             key = self.plan.key(anchor.foreign_key)
             before = self._world.keys_of(self, key, self.parents(anchor.foreign_key), anchor.column)

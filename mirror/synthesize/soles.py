@@ -94,6 +94,11 @@ def _groups(columns: Sequence[pa.Array], rows: int, *, nulls_equal: bool) -> np.
     return np.where(unbound, _UNBOUND, group)
 
 
+def groups_of(columns: Sequence[pa.Array], blocks: Sequence[Rows]) -> np.ndarray:
+    """Number the groups of rows that agree on all columns, int64; NULL agrees with NULL, and without columns all rows do."""
+    return _groups(columns, sum(map(len, blocks)), nulls_equal=True)
+
+
 def _first(group: np.ndarray, chance: np.ndarray) -> np.ndarray:
     """Say which row of each group has the least chance, bool; none of the rows without a group."""
     order = np.lexsort((chance, group))

@@ -145,7 +145,7 @@ def test_a_declaration_is_read_whole(tmp_path: Path) -> None:
     assert [str(r.name) for r in schema] == ["s.main.child", "s.main.parent", "s.main.v", 's."other one".t']
     child, parent, view, _ = schema
     assert parent.columns == (
-        Column("id", pa.int32(), "INTEGER", nullable=False, identity=Identity.BY_DEFAULT, sequence="numbers"),
+        Column("id", pa.int32(), "INTEGER", nullable=False, identity=Identity.BY_DEFAULT, sequence='"numbers"'),
         Column("a", pa.string(), "VARCHAR", default="'x'", collation="NOCASE"),
         Column("b", pa.decimal128(10, 2), "DECIMAL(10,2)", nullable=False, comment="how much"),
         Column("c", pa.int32(), "INTEGER", generated="(id + 1)"),
@@ -396,14 +396,14 @@ def test_a_source_is_never_written(tmp_path: Path) -> None:
 
 PARENT = relation(
     "parent",
-    Column("id", pa.int64(), "BIGINT", nullable=False, identity=Identity.BY_DEFAULT, sequence='"main"."parent_id_seq"'),
+    Column("id", pa.int64(), "BIGINT", nullable=False, identity=Identity.BY_DEFAULT, sequence='"parent_id_seq"'),
     Column("name", pa.string(), "VARCHAR", nullable=False),
     primary_key=Key(("id",)),
     uniques=(Key(("name",)),),
 )
 CHILD = relation(
     "child",
-    Column("id", pa.int64(), "BIGINT", nullable=False, identity=Identity.BY_DEFAULT, sequence='"main"."child_id_seq"'),
+    Column("id", pa.int64(), "BIGINT", nullable=False, identity=Identity.BY_DEFAULT, sequence='"child_id_seq"'),
     Column("parent", pa.int64(), "BIGINT"),
     Column("amount", pa.decimal128(10, 2), "DECIMAL(10,2)", default="0.5"),
     primary_key=Key(("id",)),

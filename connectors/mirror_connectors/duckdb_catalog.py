@@ -143,6 +143,13 @@ def read_catalog(source: str, select: Select) -> Schema:
     return Schema(tuple(relations), tuple(keys), sequences=_sequences(source, relations, select))
 
 
+def _quoted_name(text: str) -> str:
+    """Spell the name of a sequence in one way, whichever way a default calls it."""
+    parts = split_name(text)
+    parts = parts[1:] if parts[0] == "main" and len(parts) == 2 else parts
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+
+
 def _sequences(source: str, relations: Sequence[Relation], select: Select) -> tuple[Sequence_, ...]:
     """Read the options of the sequences that number columns, by the names that the columns call them."""
     names = dict.fromkeys(c.sequence for r in relations for c in r.columns if c.sequence)
@@ -215,7 +222,7 @@ def _column(row: Row, collations: Mapping[str, str]) -> Column:
         default=None if numbered else said,
         generated=generated,
         identity=Identity.BY_DEFAULT if numbered else None,
-        sequence=numbered[1].replace("''", "'") if numbered else None,
+        sequence=_quoted_name(numbered[1].replace("''", "'")) if numbered else None,
         enum=labels if native.startswith("ENUM(") and not nested(native) else None,
         collation=collations.get(str(name).lower()),
         comment=_text(comment),

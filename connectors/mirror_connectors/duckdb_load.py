@@ -219,11 +219,8 @@ class DuckdbLoad:
     def _unsayable(self, key: ForeignKey, child: Relation, parent: Relation) -> str | None:
         if key.parent.schema != key.child.schema:
             return "its parent is in another schema"
-        # A unique index, which is a key with a name where it stands, is not enough.
-        named = key.parent in self._standing
-        if not any(
-            set(k.columns) == set(key.parent_columns) and k.plain and not (named and k.name) for k in parent.keys
-        ):
+        # A unique index, which is a key with a name, is not enough.
+        if not any(set(k.columns) == set(key.parent_columns) and k.plain and not k.name for k in parent.keys):
             return "its parent columns are no key"
         pairs = zip(key.columns, key.parent_columns, strict=True)
         if any(child.column(ours).native != parent.column(theirs).native for ours, theirs in pairs):
@@ -250,7 +247,7 @@ class DuckdbLoad:
             for k in self._declared
             if k.child == relation.name
         ]
-        plain = replace(relation, uniques=tuple(k for k in relation.uniques if k.plain))
+        plain = replace(relation, uniques=tuple(k for k in relation.uniques if k.plain and k.name is None))
 
         def define(column: Column, preparer: IdentifierPreparer) -> str:
             return _define(relation.name, column, preparer)
@@ -259,7 +256,7 @@ class DuckdbLoad:
         text = sql.create_table(plain, _PREPARER, foreign_keys=keys, define=define)
         with self._failing(f"{relation.name} could not be created"):
             unique = [sql.create_index(relation, index, _PREPARER) for index in relation.indexes if index.unique]
-            whole = [key for key in relation.uniques if key.expressions and key.predicate is None]
+            whole = [k for k in relation.uniques if k.predicate is None and (k.name is not None or not k.plain)]
             unique += [key.native or sql.create_unique_index(relation, key, _PREPARER) for key in whole]
             for statement in (text, *unique, *_comments(relation)):
                 self._connection.execute(statement)

@@ -101,6 +101,8 @@ GEOMETRY = frozenset(
 )
 _TRANSACTIONAL = frozenset({"InnoDB", "ROCKSDB", "TokuDB", None})
 _REMOTE = frozenset({"FEDERATED", "CONNECT", "SPIDER", "S3", "OQGRAPH"})
+_UNNAMED = re.compile(r"CONSTRAINT_\d+")
+"""What the server calls a CHECK that nobody has named."""
 _LABEL = re.compile(r"'((?:[^'\\]|''|\\.)*)'")
 _SILENT = ("RESTRICT", "NO ACTION", None)
 _PREPARER = preparer(Engine.MARIADB)
@@ -214,7 +216,11 @@ def _relation(
         all_of_it = "it" if len(hidden) == len(columns) else f"the columns {', '.join(hidden)}"
         findings.append(Finding(str(name), f"this role has no right to read {all_of_it}"))
     primary, uniques, others = _keys(name, {column.name: column for column in found}, indexes, findings)
-    kept = tuple(Check(clause, None if inline else check) for check, inline, clause in checks if check not in documents)
+    kept = tuple(
+        Check(clause, None if inline or _UNNAMED.fullmatch(check) else check)
+        for check, inline, clause in checks
+        if check not in documents
+    )
     return Relation(name, tuple(found), kind, primary, tuple(uniques), kept, indexes=tuple(others))
 
 

@@ -414,10 +414,14 @@ class _Load:
         bare = replace(relation, name=replace(relation.name, schema=""))
         if any(column.native == _AUTOINCREMENT for column in relation.columns):
             bare = replace(bare, primary_key=None)
+        # A unique with a name is an index.
+        inside = replace(bare, uniques=tuple(key for key in bare.uniques if key.name is None))
         with self._failing(f"{relation.name} could not be created"):
-            self._connection.execute(self._spell(bare, keys))
+            self._connection.execute(self._spell(inside, keys))
         self._after += [
-            k.native or sql.create_unique_index(bare, k, self._quoter) for k in relation.uniques if not k.plain
+            k.native or sql.create_unique_index(bare, k, self._quoter)
+            for k in relation.uniques
+            if k.name is not None or not k.plain
         ]
         self._after += [sql.create_index(bare, index, self._quoter) for index in relation.indexes]
         return tuple(findings)

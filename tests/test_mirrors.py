@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 import mirror
-from tests.mirrors import MIRRORS, Mirror, Places
+from tests.mirrors import MIRRORS, MORE, Mirror, Places
 
 if TYPE_CHECKING:
     from tests.servers import Server
 
 
-@pytest.mark.parametrize("wanted", MIRRORS, ids=lambda one: one.name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "wanted",
+    [*MIRRORS, *(pytest.param(one, marks=pytest.mark.slow) for one in MORE)],
+    ids=lambda one: one.name.replace(" ", "-"),
+)
 def test_a_real_database_is_mirrored_without_a_violation(
     wanted: Mirror, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -59,8 +60,15 @@ def elsewhere(postgresql_url: str, postgresql_server: Any) -> Iterator[str]:
         postgresql_server.drop_database(name)
 
 
+def version(url: str) -> int:
+    ((number,),) = execute(url, "SHOW server_version_num")
+    return int(number) // 10_000
+
+
 @pytest.mark.parametrize("title", cases("postgresql"))
 def test_what_is_declared_is_read_and_made_again(pair: tuple[str, str], title: str) -> None:
+    if title.startswith("of version 18") and version(pair[0]) < 18:
+        pytest.skip("this server has none of it")
     source_url, target_url = map(emptied, pair)
     statements, said = cases("postgresql")[title]
     execute(source_url, statements)
@@ -74,10 +82,15 @@ def test_what_is_declared_is_read_and_made_again(pair: tuple[str, str], title: s
             lost = [*work.prepare(), *work.finish()]
             work.commit()
         assert lost == []
-        assert target.inspect() == schema
+        assert replace(target.inspect(), findings=()) == replace(schema, findings=())
 
 
 # ------------------------------------------------------------------------------------------------ everything at once
+
+
+def sayable(script: str, url: str) -> str:
+    """Leave out of a script what servers before version 18 do not understand."""
+    return script if version(url) >= 18 else script.replace(" VIRTUAL", " STORED")
 
 
 def mirrored(folder: Path, source: str, target: str, more: str = "") -> Report:
@@ -107,7 +120,7 @@ PROMISES = (
 
 
 def test_everything_at_once_is_mirrored_and_made_again(postgresql_url: str, elsewhere: str, tmp_path: Path) -> None:
-    execute(postgresql_url, TORTURE.read_text(encoding="utf-8"))
+    execute(postgresql_url, sayable(TORTURE.read_text(encoding="utf-8"), postgresql_url))
     report = mirrored(tmp_path, postgresql_url, elsewhere, ALL_OBJECTS)
     assert [check for check in report.checks if not check.passed] == []
     for promise in PROMISES:
@@ -134,9 +147,18 @@ def test_a_target_gets_no_objects_that_nobody_asked_for(postgresql_url: str, els
         found = target.inspect(objects=EVERYTHING)
     assert found.objects == ()
     assert b"canary" not in (tmp_path / "world.mirror").read_bytes()
-    # the saved profile has no text of them, and the source is asked for it
-    report = mirrored(tmp_path, postgresql_url, elsewhere, 'mode = "replace"')
+    # the saved profile has no text of them, so the source is asked for it
+    execute(elsewhere, "DROP TABLE t")
+    report = mirrored(tmp_path, postgresql_url, elsewhere, ALL_OBJECTS)
     assert report.passed
+    with reader(elsewhere) as target:
+        assert [one.kind for one in target.inspect(objects=EVERYTHING).objects] == ["view", "function", "comment"]
+    # a relation that stands keeps what it has
+    execute(elsewhere, "COMMENT ON TABLE t IS 'mine'")
+    report = mirrored(tmp_path, postgresql_url, elsewhere, f'{ALL_OBJECTS}\nmode = "replace"')
+    assert report.passed
+    assert not any("cannot be made" in finding.what for finding in report.findings)
+    assert execute(elsewhere, "SELECT obj_description('t'::regclass)") == [("mine",)]
 
 
 # ------------------------------------------------------------------------------------- filling what migrations made
@@ -151,10 +173,10 @@ STATEMENTS, ROWS = TORTURE.read_text(encoding="utf-8").split("\nALTER TABLE pers
 def test_a_schema_that_migrations_made_is_filled(
     postgresql_url: str, elsewhere: str, tmp_path: Path, mode: str
 ) -> None:
-    execute(postgresql_url, TORTURE.read_text(encoding="utf-8"))
+    execute(postgresql_url, sayable(TORTURE.read_text(encoding="utf-8"), postgresql_url))
     execute(
         elsewhere,
-        STATEMENTS,
+        sayable(STATEMENTS, elsewhere),
         """ALTER TABLE person ADD extra text NOT NULL DEFAULT 'kept', ADD counter bigserial, ADD later int;
            ALTER TABLE store ALTER CONSTRAINT store_manager_fkey DEFERRABLE;
            CREATE RULE no_slot AS ON INSERT TO slot DO INSTEAD NOTHING""",

@@ -299,13 +299,28 @@ class Creation:
         """Make objects in passes until a pass makes none; returns those that are left."""
         waiting = list(objects)
         while waiting:
-            left = [one for one in waiting if not self._try(one.text)]
+            left = [one for one in waiting if not self._made(one)]
             if len(left) == len(waiting):
                 break
             waiting = left
         else:
             return []
         return waiting
+
+    def _made(self, one: Definition) -> bool:
+        """Make an object, or find that one of its name stands there, which is left as it is."""
+        from psycopg import errors
+
+        if one.kind == "function" and self._asked("SELECT pg_catalog.to_regprocedure(%s) IS NOT NULL", one.name):
+            return True
+        try:
+            with self._session.transaction():
+                self._run(one.text)
+        except (errors.DuplicateObject, errors.DuplicateTable):
+            return True
+        except (errors.ProgrammingError, errors.NotSupportedError):
+            return False
+        return True
 
 
 class _Definer:

@@ -430,7 +430,7 @@ class _Load:
         text = sql.create_table(relation, self._quoter, define=_define).removesuffix("\n)")
         for key in keys:
             # Without the second half the first means nothing in SQLite.
-            deferred = " INITIALLY DEFERRED" if key.deferrable else ""
+            deferred = " INITIALLY DEFERRED" if key.deferrable and not key.deferred else ""
             text += f",\n    {sql.foreign_key_clause(key, self._quoter)}{deferred}"
         return text + f"\n) {relation.options}" if relation.options else text + "\n)"
 

@@ -551,6 +551,8 @@ class _Crossing:
                     parent_columns=parent_columns,
                     name=None,
                     deferrable=key.deferrable and self._target in (Engine.POSTGRESQL, Engine.SQLITE),
+                    full=key.full and self._target is Engine.POSTGRESQL,
+                    native=None,
                     on_delete=actions[0],
                     on_update=actions[1],
                     same=tuple((child[a].name, parent[b].name) for a, b in key.same),

@@ -277,3 +277,14 @@ def test_rows_that_policies_would_hide_are_refused(postgresql_url: str, elsewher
         assert any("row-level security hides rows" in finding.what for finding in source.inspect().findings)
     with pytest.raises(LoadError, match="row-level security applies to this role"):
         mirrored(tmp_path, postgresql_url, theirs[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["sqlite", "duckdb", "mariadb"])
+def test_everything_at_once_crosses_to_another_engine(
+    postgresql_url: str, request: pytest.FixtureRequest, tmp_path: Path, engine: str
+) -> None:
+    execute(postgresql_url, sayable(TORTURE.read_text(encoding="utf-8"), postgresql_url))
+    report = mirrored(tmp_path, postgresql_url, request.getfixturevalue(f"{engine}_url"), ALL_OBJECTS)
+    assert [check for check in report.checks if not check.passed] == []
+    assert sum(f"in postgresql's own words and are not created in {engine}" in f.what for f in report.findings) == 7

@@ -575,7 +575,10 @@ class _Crossing:
     def _action(self, key: ForeignKey, action: str | None) -> str | None:
         if action is None:
             return None
-        if self._target is Engine.DUCKDB or (self._target is Engine.MARIADB and action == "SET DEFAULT"):
+        # PostgreSQL may set some of a key's columns only, and leave alone those that are NOT NULL.
+        barred = action == "SET NULL" and not all(self._columns[key.child][c].nullable for c in key.columns)
+        refused = barred or action == "SET DEFAULT"
+        if self._target is Engine.DUCKDB or (self._target is Engine.MARIADB and refused):
             self.findings.append(Finding(str(key.child), f"{action} of the foreign key {key} has no twin"))
             return None
         return action

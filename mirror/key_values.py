@@ -90,16 +90,27 @@ def unique_generator(
         return Numbering(0, Tick.SECOND), 86_400
     if isinstance(profile.marginal, Temporal):
         ticks = profile.marginal.ticks
-        first = int(min((*ticks.atoms, *ticks.edges)))
-        return Numbering(first, profile.marginal.tick), MANY if profile.marginal.tick < Tick.DAY else 2_900_000 - first
+        return _counting(int(min((*ticks.atoms, *ticks.edges))), profile.marginal.tick, domain, rows)
     if pa.types.is_date32(type_) or pa.types.is_timestamp(type_):
-        return Numbering(10_957, Tick.DAY), 2_900_000
+        return _counting(10_957, Tick.DAY, domain, rows)
     if columns.is_text(type_):
         return _unique_text(column, profile, rows, shortened=width is not None, fixed=fixed)
     if pa.types.is_binary(type_):
         mask = "h" * min(column.length or 32, 32)
         return Mask(mask), capacity(mask)
     return None, 0
+
+
+def _counting(first: int, tick: int, domain: Domain, rows: int) -> tuple[Generator | None, int]:
+    """Count ticks from the first one, or from one so much earlier that as many rows as can be come before the last allowed."""
+    high = MANY if tick < Tick.DAY else 2_900_000
+    if domain.high is not None:
+        high = min(high, int(domain.high // tick))
+        first = min(first, high - rows + 1)
+    if domain.low is not None:
+        first = max(first, int(-(-domain.low // tick)))
+    room = max(high - first + 1, 0)
+    return (Numbering(first, tick), room) if room else (None, 0)
 
 
 def _numbering(type_: pa.DataType, domain: Domain, rows: int) -> tuple[Generator | None, int]:

@@ -464,6 +464,22 @@ def test_checks_hold_for_columns_of_which_nothing_was_learned() -> None:
     assert str(min(table["seen"])) >= "2031-01-01"
 
 
+@pytest.mark.parametrize(("rows", "made"), [(20, 20), (31, 31), (40, 31)])
+def test_days_that_tell_rows_apart_stay_within_their_bounds(rows: int, made: int) -> None:
+    relation = Relation(
+        named("t"),
+        (Column("day", pa.date32(), "DATE", nullable=False),),
+        primary_key=Key(("day",)),
+        checks=(Check("day >= '2024-01-01' AND day < '2024-02-01'"),),
+    )
+    days = Temporal(Numeric((), (19_728.0, 19_750.0), (1.0,), 0), Tick.DAY)  # from the sixth of January on
+    learned = RelationProfile(relation.name, rows, (ColumnProfile("day", 0.0, days),))
+    found = plan(Profile(Schema((relation,)), (learned,), (), (), 10), config())
+    table = pa.Table.from_batches(list(Synthesis(found).batches(relation.name))).to_pydict()
+    assert len(set(table["day"])) == len(table["day"]) == made
+    assert "2024-01-01" <= str(min(table["day"])) <= str(max(table["day"])) <= "2024-01-31"
+
+
 # --------------------------------------------------------------------------------------------------------------- links
 
 TYPES = (

@@ -185,17 +185,22 @@ class Config(_Part):
 
     def rule_for(self, name: RelationName, column: str | None = None) -> Rule | None:
         """Return the last rule that matches a relation (no column) or one of its columns."""
-        wanted = str(name) if column is None else f"{name}.{column}"
+        spelled = [one if column is None else f"{one}.{column}" for one in _spellings(name)]
         found = None
         for rule in self.rules:
-            if fnmatchcase(wanted, rule.match):
+            if any(fnmatchcase(wanted, rule.match) for wanted in spelled):
                 found = rule
         return found
 
 
 def names(wanted: str, name: RelationName) -> bool:
     """Say whether a key of ``[run.rows]`` is a relation's name, or a glob that matches it."""
-    return wanted == str(name) or fnmatchcase(str(name), wanted)
+    return wanted == str(name) or any(fnmatchcase(spelled, wanted) for spelled in _spellings(name))
+
+
+def _spellings(name: RelationName) -> tuple[str, str]:
+    """Return a relation's name as it is written, and without the quotes that a space or a dot asks for."""
+    return str(name), f"{name.source}.{name.schema}.{name.table}"
 
 
 def _read_side(text: str) -> tuple[RelationName, tuple[str, ...]]:

@@ -164,6 +164,7 @@ HOSTILE = (
 )
 
 
+@pytest.mark.feature(22, "names with quotes, dots, spaces, percent signs and Unicode")
 def test_hostile_names_are_only_names(engine_url: str) -> None:
     columns = [Column(text, INT, "x") for text in HOSTILE]
     hostile = [relation(text, [Column("id", INT, "x", nullable=False), *columns], "id") for text in HOSTILE]
@@ -184,6 +185,7 @@ def test_hostile_names_are_only_names(engine_url: str) -> None:
     assert load_schema(dump_schema(found)) == found
 
 
+@pytest.mark.feature(22, "names longer than the engine takes")
 def test_names_that_are_too_long_are_shortened_and_stay_apart(engine_url: str) -> None:
     long = "n" * 80
     wide = relation(long, (Column(long + "1", INT, "x"), Column(long + "2", INT, "x")))
@@ -294,6 +296,7 @@ TEXTS = [
 ]
 
 
+@pytest.mark.feature(30, "any text, empty text apart from NULL")
 def test_text_comes_back_as_it_went(engine_url: str) -> None:
     assert round_trip(engine_url, pa.string(), TEXTS) == TEXTS
 

@@ -204,6 +204,7 @@ TYPES = {
 }
 
 
+@pytest.mark.feature(20, "every type of the engine, within the engine")
 @pytest.mark.parametrize("native", TYPES)
 def test_every_type_is_read_and_comes_back(tmp_path: Path, native: str) -> None:
     literal, type_, value = TYPES[native]

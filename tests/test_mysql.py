@@ -152,6 +152,7 @@ def as_visitor(url: str, rights: str = "SELECT ON {}.*") -> str:
     return parts._replace(netloc=f"{user}:{quote('vis it')}@{parts.hostname}:{parts.port}").geturl()
 
 
+@pytest.mark.feature(19, "columns that a role may not see are named", "finding")
 def test_columns_that_a_role_may_not_see_are_said(mariadb_url: str) -> None:
     execute(mariadb_url, "CREATE TABLE half (a int, b int)")
     with reader(as_visitor(mariadb_url, "SELECT (a), INSERT (b) ON {}.half")) as connector:
@@ -221,6 +222,7 @@ def test_types_are_read_for_what_they_are(kinds: str) -> None:
     assert sorted(noticed) == ["column day", "column moment", "column ok"]
 
 
+@pytest.mark.feature(20, "every type of the engine, within the engine")
 def test_every_type_survives_a_copy_to_the_same_engine(kinds: str, elsewhere: str, way: str) -> None:
     with reader(kinds) as source:
         schema = source.inspect()
@@ -288,6 +290,7 @@ def test_text_keys_are_bounded_and_still_refer(mariadb_url: str) -> None:
         assert [column.length for column in found.relations[1].columns[:2]] == [191, 191]
 
 
+@pytest.mark.feature(29, "rows wider than the engine allows")
 def test_rows_wider_than_innodb_allows_are_kept_as_long_text(mariadb_url: str) -> None:
     columns = [Column(f"c{i}", TEXT, "x", length=2000) for i in range(60)]
     wide = relation("wide", (Column("id", INT, "x", nullable=False), *columns), "id")

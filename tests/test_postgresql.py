@@ -193,6 +193,7 @@ def test_domains_identities_sequences_and_partitions(postgresql_url: str) -> Non
     assert said == {"s.public.base": 1}
 
 
+@pytest.mark.feature(19, "relations, columns and rows that a role may not see are named", "finding")
 def test_what_a_role_may_not_see_is_said(postgresql_url: str) -> None:
     made(
         postgresql_url,
@@ -249,6 +250,7 @@ def test_types_without_a_twin_travel_as_text(kinds: str) -> None:
     assert [finding.where for finding in noticed] == ['s."Sales; x".kinds']
 
 
+@pytest.mark.feature(20, "every type of the engine, within the engine")
 def test_every_type_survives_a_copy_to_the_same_engine(kinds: str, elsewhere: str) -> None:
     with reader(kinds) as source:
         schema = source.inspect()

@@ -167,6 +167,9 @@ def test_names_are_allowed_and_stay_apart(names: list[str], engines: tuple[Engin
     ],
     ids=str,
 )
+@pytest.mark.feature(
+    20, "types of another engine: translated, losses said", "finding", on=("postgresql", "mariadb", "sqlite", "duckdb")
+)
 def test_every_type_has_a_place_in_every_engine(type_: pa.DataType, target: Engine) -> None:
     spelling = spell(Column("c", type_, "x"), target)
     assert spelling.native

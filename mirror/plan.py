@@ -11,10 +11,12 @@ from mirror.defaults import default_generator
 from mirror.exclusions import stretched
 from mirror.generators import (
     Copied,
+    Drawn,
     Finds,
     FromParent,
     Generator,
     Null,
+    Numbering,
 )
 from mirror.invent import invented
 from mirror.keys import UNMADE, Choices, Given, Reference, distinct_keys
@@ -57,8 +59,26 @@ def plan(profile: Profile, config: Config) -> Plan:
         planned[name] = planner.relation(profile.relation(name))
     for name in planner.open:
         planned[name] = planner.fitted(planned[name])
+    planned.update(_numbered_on(planned))
     findings += _cycles(planned.values())
     return Plan(config.run.seed, tuple(planned.values()), profile.schema, tuple(findings))
+
+
+def _numbered_on(planned: Mapping[RelationName, RelationPlan]) -> Iterator[tuple[RelationName, RelationPlan]]:
+    """Let relations whose keys come from one sequence number their rows one after another, as it did: no two share a number."""
+    following: dict[tuple[str, str], int] = {}
+    for name, relation in planned.items():
+        columns = list(relation.columns)
+        for place, column in enumerate(columns):
+            sequence, made = relation.relation.column(column.column).sequence, column.generator
+            if isinstance(made, Drawn) and relation.relation.inherits:
+                made = Numbering()  # no key of its parent's is its own, but the sequence is
+            if sequence is None or not isinstance(made, Numbering) or made.digits or column.domain is not None:
+                continue
+            start = max(made.start, following.get((name.source, sequence), made.start))
+            columns[place] = replace(column, generator=replace(made, start=start))
+            following[name.source, sequence] = start + relation.rows
+        yield name, replace(relation, columns=tuple(columns))
 
 
 def _cycles(planned: Iterable[RelationPlan]) -> Iterator[Finding]:

@@ -107,6 +107,7 @@ PROMISES = (
     "SELECT count(*) FROM (SELECT 1 FROM person GROUP BY lower(alias) HAVING count(*) > 1) AS k",
     "SELECT count(*) FROM ONLY document WHERE length(title) >= 60",
     "SELECT count(*) - 120 FROM document",
+    "SELECT count(*) - count(DISTINCT id) FROM document",  # its heirs draw from the same sequence
     "SELECT count(*) FROM slot a JOIN slot b ON a.ctid < b.ctid AND a.desk = b.desk AND a.shift && b.shift",
     "SELECT count(*) FROM store LEFT JOIN staff ON staff.id = manager WHERE staff.id IS NULL",
     "SELECT count(*) FROM ring_a LEFT JOIN ring_d d ON d.id = ring_a.next WHERE ring_a.next IS NOT NULL AND d.id IS NULL",

@@ -15,9 +15,10 @@ from mirror_connectors import sql
 from mirror_connectors.base import Engine, Mode, Sample
 from mirror_connectors.errors import ConfigError, ConnectError, ReadError, UnsupportedError
 from mirror_connectors.mysql_catalog import GEOMETRY, read_schema
+from mirror_connectors.mysql_create import orphans
 from mirror_connectors.mysql_objects import READ, read_objects
 from mirror_connectors.mysql_text import spans
-from mirror_connectors.schema import Column, Finding, ObjectKind, Relation, RelationKind, Schema
+from mirror_connectors.schema import Column, Finding, ForeignKey, ObjectKind, Relation, RelationKind, Schema
 from mirror_connectors.translation import translate
 
 if TYPE_CHECKING:
@@ -170,10 +171,53 @@ class MysqlConnector:
             if ObjectKind.COMMENTS not in objects:
                 schema = schema.without_comments
             relations = tuple(map(self._timed, schema))
+            said_wide = [finding for relation in relations for finding in self._wide(relation)]
+            keys, broken = self._checked(schema) if self._read_only else (schema.foreign_keys, ())
             tables = {r.name.table for r in relations if r.kind is not RelationKind.VIEW}
             made, said = read_objects(self._ask, self.source, self._database, objects, tables)
         strange = sql.not_read(self.source, [kind for kind in objects if kind not in READ], self.engine)
-        return replace(schema, relations=relations, objects=made, findings=(*schema.findings, *said, *strange))
+        findings = (*schema.findings, *said_wide, *broken, *said, *strange)
+        return replace(schema, relations=relations, foreign_keys=keys, objects=made, findings=findings)
+
+    def _wide(self, relation: Relation) -> Iterator[Finding]:
+        """Look for numbers of more digits than Arrow's decimals have, which are read as NULL."""
+        import pymysql
+
+        for column in relation.columns:
+            expression = _expression(column)
+            if not pa.types.is_decimal(column.type) or not expression.startswith("CASE") or not self._read_only:
+                continue
+            name = sql.quoted(_PREPARER, column.name)
+            asked = f"SELECT COUNT({name}) - COUNT({expression}) FROM {sql.qualified(_PREPARER, relation.name)}"
+            try:
+                ((count,),) = self._ask(asked)
+            except pymysql.OperationalError as error:
+                if error.args[:1] not in _DENIED:
+                    raise
+                continue  # that this role may not read it is said elsewhere
+            if count:
+                what = f"column {column.name} holds {count} numbers of more than 38 digits, which are read as NULL"
+                yield Finding(str(relation.name), what)
+
+    def _checked(self, schema: Schema) -> tuple[tuple[ForeignKey, ...], tuple[Finding, ...]]:
+        """Look for rows without a parent: a session may write any with its checks off, as dumps are loaded."""
+        import pymysql
+
+        keys: list[ForeignKey] = []
+        findings: list[Finding] = []
+        for key in schema.foreign_keys:
+            try:
+                broken = bool(self._ask(orphans(key)))
+            except pymysql.OperationalError as error:
+                if error.args[:1] not in _DENIED:
+                    raise
+                broken = False  # that this role may not read it is said elsewhere
+            keys.append(replace(key, validated=not broken))
+            if broken:
+                findings.append(
+                    Finding(str(key.child), f"its foreign key {key} does not hold: some rows have no parent")
+                )
+        return tuple(keys), tuple(findings)
 
     def _timed(self, relation: Relation) -> Relation:
         """Look at the columns of type TIME, which may hold more than a day or less than nothing: these travel as durations."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 from mirror_connectors import sql
 from mirror_connectors.base import Engine
 from mirror_connectors.mysql_storage import WITHOUT_TRANSACTIONS
-from mirror_connectors.schema import Column, Finding, Index, Key, Relation
+from mirror_connectors.schema import Column, Finding, ForeignKey, Index, Key, Relation
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -75,6 +75,16 @@ def part_of_table(part: Key | Index, relation: Relation) -> str:
         prefix = f"({most})" if column in texts and (column.length is None or column.length > most) else ""
         spelled.append(sql.quoted(_PREPARER, column.name) + prefix)
     return f"INDEX {sql.quoted(_PREPARER, part.name)} ({', '.join(spelled)})"
+
+
+def orphans(key: ForeignKey) -> str:
+    """Spell the question for one row that has no parent."""
+    pairs = zip(key.columns, key.parent_columns, strict=True)
+    quoted = [(sql.quoted(_PREPARER, child), sql.quoted(_PREPARER, parent)) for child, parent in pairs]
+    there = " AND ".join(f"c.{child} IS NOT NULL" for child, _ in quoted)
+    found = " AND ".join(f"p.{parent} = c.{child}" for child, parent in quoted)
+    child, parent = (sql.qualified(_PREPARER, name) for name in (key.child, key.parent))
+    return f"SELECT 1 FROM {child} c WHERE {there} AND NOT EXISTS (SELECT 1 FROM {parent} p WHERE {found}) LIMIT 1"
 
 
 def known(relation: Relation, collations: Collection[str]) -> tuple[Relation, tuple[Finding, ...]]:

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from mirror_connectors import mysql_create, mysql_objects, mysql_text, sql
 from mirror_connectors.base import Engine, Mode, writable_columns
 from mirror_connectors.errors import ConnectorError, LoadError, MirrorError
+from mirror_connectors.mysql_create import orphans
 from mirror_connectors.mysql_storage import WITHOUT_TRANSACTIONS
 from mirror_connectors.schema import (
     Finding,
@@ -371,7 +372,9 @@ class MysqlLoad:
             if key.child not in self._created:
                 continue
             with self._doing(f"cannot add the foreign key {key}"):
-                if key.parent in self._created:
+                if not key.validated:
+                    self._run(sql.add_foreign_key(key, _PREPARER))  # the checks are off
+                elif key.parent in self._created:
                     # Added with the checks off it would be taken on trust.
                     self._run("SET foreign_key_checks = 1", sql.add_foreign_key(key, _PREPARER))
                     self._run("SET foreign_key_checks = 0")
@@ -382,7 +385,10 @@ class MysqlLoad:
         with self._doing("cannot put the new rows into place"):
             if self._staged:
                 self._swap()
+        loose = {(key.child, key.columns) for key in self._foreign_keys if not key.validated}
         for key in (*self._standing_keys, *self._late):
+            if (key.child, key.columns) in loose:
+                continue
             with self._doing(f"cannot check the foreign key {key}"):
                 self._refuse_orphans(key)
         with self._doing("cannot move the sequences on"):
@@ -442,16 +448,7 @@ class MysqlLoad:
 
     def _refuse_orphans(self, key: ForeignKey) -> None:
         """Check a foreign key that the server took on trust while the rows came in."""
-        pairs = list(zip(key.columns, key.parent_columns, strict=True))
-        quoted = [(sql.quoted(_PREPARER, a), sql.quoted(_PREPARER, b)) for a, b in pairs]
-        rows = self._run(
-            f"SELECT 1 FROM {sql.qualified(_PREPARER, key.child)} c WHERE "
-            + " AND ".join(f"c.{child} IS NOT NULL" for child, _ in quoted)
-            + f" AND NOT EXISTS (SELECT 1 FROM {sql.qualified(_PREPARER, key.parent)} p WHERE "
-            + " AND ".join(f"p.{parent} = c.{child}" for child, parent in quoted)
-            + ") LIMIT 1"
-        )
-        if rows:
+        if self._run(orphans(key)):
             raise LoadError(f"wanted every row to have its parent by {key}, found orphans; {self._state()}")
 
     def commit(self) -> None:

@@ -146,7 +146,7 @@ def _mariadb(column: Column) -> Spelling:
         loss = "its zone is dropped and its values are kept in UTC" if type_.tz else None
         return Spelling("datetime(6)", pa.timestamp("us"), loss)
     if pa.types.is_time(type_):
-        return Spelling("time(6)", pa.string())
+        return Spelling("time(6)", pa.time64("us"))
     if pa.types.is_duration(type_):
         return Spelling("bigint", pa.int64(), "intervals are kept as whole microseconds")
     words = {"bool": "tinyint(1)", "float": "float", "double": "double", "date32[day]": "date"}

@@ -90,6 +90,8 @@ class Given:
     """Sets of columns that keys of other relations would like to be distinct."""
     uniques: tuple[Unique, ...]
     """What must be distinct."""
+    everywhere: frozenset[str] = frozenset()
+    """Names of partial keys that no column can be changed to keep: they are to hold in all rows."""
 
     @property
     def owner(self) -> Reference | None:
@@ -230,10 +232,14 @@ class _Decider:
         naming = [name for name in unique.columns if name in self.given.plain and self._names_rows(name)]
         option = next((one for one in self._alone(naming) if one.enough), None)
         others = [name for name in unique.conditioned if name not in wanted or unique.fixes(name)]
-        if option is None and any(self._can_switch(unique, name) for name in others):
+        switches = unique.where not in self.given.everywhere and any(self._can_switch(unique, name) for name in others)
+        if option is None and switches:
             self.choices.open.append(unique)
             return
-        option = option or next((one for one in self._options(wanted) if one.enough), None)
+        if option is None:
+            options = [*self._options(wanted), *self._of_some_parents(wanted)]
+            enough = (one for one in options if one.enough)
+            option = next(enough, max(options, key=lambda one: one.room, default=None))
         if option is None:
             findings.append(Finding(unique.where, UNMADE))
         else:

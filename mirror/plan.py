@@ -149,8 +149,11 @@ class _Planner:
         except CircleError:
             return self._relation(profile, None)
 
-    def _relation(self, profile: RelationProfile, owner: str | None) -> RelationPlan:
-        relation = self.profile.schema.relation(profile.name)
+    def _relation(
+        self, profile: RelationProfile, owner: str | None, everywhere: frozenset[str] = frozenset()
+    ) -> RelationPlan:
+        """Plan one relation; partial keys named in ``everywhere`` are to hold in all of its rows."""
+        relation, said = self.profile.schema.relation(profile.name), len(self.findings)
         keys = self._keys(relation, profile, owner)
         if profile.copy is not None:
             return self._copied(relation, profile, profile.copy, keys)
@@ -168,7 +171,7 @@ class _Planner:
         asked = self.asked.get(relation.name, ())
         promised = promises(relation, self._engine(relation))
         self.findings.extend(Finding(where, f"{why}: {UNMADE}") for where, why in promised.strange)
-        given_ = Given(wanted, references, plain, allowed, asked, promised.uniques)
+        given_ = Given(wanted, references, plain, allowed, asked, promised.uniques, everywhere)
         choices = distinct_keys(relation, profile, given_, self.findings)
         keys = tuple(self._decided(key, choices) for key in keys)
         columns = []
@@ -191,7 +194,10 @@ class _Planner:
         self._check_parents(relation, rows, keys)
         planned = RelationPlan(relation, rows, keys, tuple(columns), None, tuple(choices.distinct))
         planned, unmade = close(planned, choices.open)
-        self.findings.extend(Finding(where, UNMADE) for where in unmade)
+        if unmade:
+            # no column can be changed to keep them: then they are kept like keys of all rows
+            del self.findings[said:]
+            return self._relation(profile, owner, everywhere.union(unmade))
         still = self._referred_columns(relation).union(*((sole.switch, *sole.needs) for sole in planned.soles))
         groups, notes = grouped(relation, planned.columns, bounds, still)
         self.findings.extend(notes)

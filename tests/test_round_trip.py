@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ from mirror_profiles.measure import measure
 from mirror_profiles.profile import Profile
 from tests.databases import embedded_url
 from tests.schemas.strategies import Drawn, worlds
+from tests.servers import Server
 
 SOURCE = "src"
 
@@ -140,6 +142,50 @@ def many(examples: int) -> None:
 
 def test_what_any_world_promises_its_mirror_keeps() -> None:
     many(60)
+
+
+def on_postgresql(examples: int, source_url: str, target_url: str) -> None:
+    """Take worlds through PostgreSQL, each in a schema of its own; there the constraints themselves say what is broken."""
+    refused: list[str] = []
+    tried: list[str] = []
+
+    @settings(max_examples=examples, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @given(drawn=WORLDS["drawn"], scale=WORLDS["scale"], seed=WORLDS["seed"])
+    def check(drawn: Drawn, scale: float, seed: int) -> None:
+        schema = f"w{len(tried)}"
+        tried.append(schema)
+        with psycopg.connect(source_url) as connection:
+            drawn.write_postgresql(connection, schema)
+        try:
+            with mirror_connectors.open(source_url, source=SOURCE) as source:
+                inspected = source.inspect(keep=lambda name, _: name == schema)
+                profile = measure(inspected, {SOURCE: source}, k=4)
+            config = config_of(scale=scale, seed=seed)
+            try:
+                decided = plan(profile, config)
+                with mirror_connectors.open(target_url, source=SOURCE, read_only=False) as target:
+                    engines = {SOURCE: target.engine}
+                    loaded, _ = load(decided, Synthesis(decided), {SOURCE: target}, {SOURCE: Mode.FILL}, engines)
+                    report = compare(profile, decided, {SOURCE: target}, config, loaded=loaded)
+            except PlanError as error:
+                event("refused")
+                refused.append(str(error))
+                return
+            assert [found for found in report.checks if not found.passed] == []
+        finally:
+            for url in (source_url, target_url):
+                with psycopg.connect(url) as connection:
+                    connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+    check()
+    assert len(refused) <= 0.05 * len(tried) + 1, refused
+
+
+def test_what_any_world_promises_on_postgresql_its_mirror_keeps(postgresql_server: Server) -> None:
+    urls = [postgresql_server.create_database(f"worlds_{side}") for side in ("source", "mirror")]
+    on_postgresql(25, *urls)
+    for side in ("source", "mirror"):
+        postgresql_server.drop_database(f"worlds_{side}")
 
 
 @pytest.mark.slow

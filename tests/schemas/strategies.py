@@ -10,8 +10,12 @@ import sqlite3
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    import psycopg
 
 Value = str | int | float | None
 Row = dict[str, Value]
@@ -56,6 +60,67 @@ class Fk:
     late: bool = False
     """Whether it is filled once all relations have rows."""
 
+    def ddl(self) -> str:
+        return (
+            f"FOREIGN KEY ({listed(self.columns)}) REFERENCES {quote(self.parent.name)} ({listed(self.parent_columns)})"
+        )
+
+
+@dataclass
+class Part:
+    """A unique in a sense of its own: of some rows, or with NULLs that are equal (those are declared on PostgreSQL alone)."""
+
+    columns: tuple[str, ...]
+    condition: str | None = None
+    """A column and what is asked of it: ``null``, ``there``, ``true`` or ``first`` (the first of its labels)."""
+    asks: str = ""
+
+    def counts(self, row: Row, relation: Rel) -> bool:
+        """Say whether a row is one of those that must differ."""
+        value = None if self.condition is None else row[self.condition]
+        match self.asks:
+            case "null":
+                return value is None
+            case "there":
+                return value is not None
+            case "true":
+                return value == 1
+            case "first":
+                return value == labels(relation.column(str(self.condition)))[0]
+            case _:
+                return True
+
+    def ddl(self, relation: Rel, name: str) -> str:
+        index = f"CREATE UNIQUE INDEX {quote(name)} ON {quote(relation.name)} ({listed(self.columns)})"
+        if self.condition is None:
+            return f"{index} NULLS NOT DISTINCT"
+        column = quote(self.condition)
+        asked = {"null": f"{column} IS NULL", "there": f"{column} IS NOT NULL", "true": column}
+        first = _literal(labels(relation.column(self.condition))[0])
+        return f"{index} WHERE {asked.get(self.asks, f'{column} = {first}')}"
+
+
+@dataclass
+class Tied:
+    """A CHECK between two columns: ``order`` (one <= other) or ``together`` (one IS NULL OR other IS NOT NULL)."""
+
+    one: str
+    other: str
+    asks: str
+
+    def holds(self, row: Row) -> bool:
+        """Say whether a row passes."""
+        one, other = row[self.one], row[self.other]
+        if self.asks == "together":
+            return one is None or other is not None
+        return one is None or other is None or one <= other  # type: ignore[operator]
+
+    def ddl(self) -> str:
+        one, other = quote(self.one), quote(self.other)
+        return (
+            f"CHECK ({one} IS NULL OR {other} IS NOT NULL)" if self.asks == "together" else f"CHECK ({one} <= {other})"
+        )
+
 
 @dataclass
 class Rel:
@@ -64,13 +129,16 @@ class Rel:
     primary: tuple[str, ...] = ()
     uniques: list[tuple[str, ...]] = field(default_factory=list)
     keys: list[Fk] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    tied: list[Tied] = field(default_factory=list)
     wanted: int = 20
     eager: bool = False
     """Whether rows are tried for until nearly all combinations are there."""
     rows: list[Row] = field(default_factory=list)
 
     def __repr__(self) -> str:
-        return f"<{self.ddl()} -- {len(self.rows)} rows>"
+        parts = "; ".join(part.ddl(self, "i") for part in self.parts)
+        return f"<{self.ddl()}; {parts} -- {len(self.rows)} rows>"
 
     def column(self, name: str) -> Col:
         return next(column for column in self.columns if column.name == name)
@@ -79,7 +147,8 @@ class Rel:
         """The keys that a foreign key may refer to."""
         return ([self.primary] if self.primary else []) + self.uniques
 
-    def ddl(self) -> str:
+    def ddl(self, *, references: bool = True) -> str:
+        """Spell the relation; without ``references``, its foreign keys are left for later."""
         parts = []
         for column in self.columns:
             text = f"{quote(column.name)} {_KINDS[column.kind]}{'' if column.nullable else ' NOT NULL'}"
@@ -92,10 +161,8 @@ class Rel:
         if self.primary:
             parts.append(f"PRIMARY KEY ({listed(self.primary)})")
         parts += [f"UNIQUE ({listed(unique)})" for unique in self.uniques]
-        parts += [
-            f"FOREIGN KEY ({listed(key.columns)}) REFERENCES {quote(key.parent.name)} ({listed(key.parent_columns)})"
-            for key in self.keys
-        ]
+        parts += [one.ddl() for one in self.tied]
+        parts += [key.ddl() for key in self.keys if references]
         return f"CREATE TABLE {quote(self.name)} ({', '.join(parts)})"
 
 
@@ -119,6 +186,9 @@ class Drawn:
         try:
             for relation in self.relations:
                 connection.execute(relation.ddl())
+                for number, part in enumerate(relation.parts):
+                    if part.condition is not None:
+                        connection.execute(part.ddl(relation, f"part {number} of {relation.name}"))
             for relation in self.relations:
                 names = [column.name for column in relation.columns]
                 places = ", ".join("?" * len(names))
@@ -130,6 +200,26 @@ class Drawn:
             assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         finally:
             connection.close()
+
+    def write_postgresql(self, connection: psycopg.Connection, schema: str) -> None:
+        """Make a schema of PostgreSQL, which then checks every promise."""
+        connection.execute(f"CREATE SCHEMA {schema}")
+        connection.execute(f"SET search_path TO {schema}")
+        for relation in self.relations:
+            connection.execute(relation.ddl(references=False))
+            for number, part in enumerate(relation.parts):
+                connection.execute(part.ddl(relation, f"part {number} of {relation.name}"))
+        for relation in self.relations:
+            names = [column.name for column in relation.columns]
+            logical = [column.kind == "bool" for column in relation.columns]
+            into = f"COPY {quote(relation.name)} ({listed(names)}) FROM STDIN"
+            with connection.cursor() as cursor, cursor.copy(into) as copy:
+                for row in relation.rows:
+                    values = zip((row[name] for name in names), logical, strict=True)
+                    copy.write_row([bool(value) if truth and value is not None else value for value, truth in values])
+        for relation in self.relations:
+            for key in relation.keys:
+                connection.execute(f"ALTER TABLE {quote(relation.name)} ADD {key.ddl()}")
 
 
 def quote(name: str) -> str:
@@ -181,8 +271,8 @@ def worlds(draw: st.DrawFn, *, most_relations: int = 6, most_rows: int = 60) -> 
         relation = draw(_relations(relations, most_rows))
         relation.name = tables.fresh()
         relations.append(relation)
-    for _ in range(draw(st.integers(0, 1))):
-        draw(_cycles(relations))
+    for number in range(draw(st.integers(0, 2))):
+        draw(_cycles(relations, number))
     fill(relations, random.Random(draw(st.integers(0, 1 << 32))))
     return Drawn(relations)
 
@@ -201,10 +291,12 @@ def _relations(draw: st.DrawFn, before: list[Rel], most_rows: int) -> Rel:
     for _ in range(draw(st.integers(0, 3))):
         relation.columns.append(draw(_plain(names)))
     draw(_uniques(relation))
-    if draw(st.integers(0, 3)) == 0:
+    for _ in range(draw(st.sampled_from((0, 0, 1, 2)))):
         draw(_itself(relation, names))
     if not relation.columns:
         relation.columns.append(draw(_plain(names)))
+    draw(_parts(relation))
+    draw(_ties(relation))
     relation.eager = draw(st.integers(0, 4)) == 0
     return relation
 
@@ -299,6 +391,49 @@ def _uniques(draw: st.DrawFn, relation: Rel) -> None:
 
 
 @st.composite
+def _parts(draw: st.DrawFn, relation: Rel) -> None:
+    """Add uniques of some rows, or of NULLs as well."""
+    names = [column.name for column in relation.columns]
+    for _ in range(draw(st.sampled_from((0, 0, 0, 1, 2)))):
+        chosen = tuple(draw(st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True)))
+        asked: list[tuple[str | None, str]] = [
+            (column.name, asks)
+            for column in relation.columns
+            for asks, able in (
+                ("null", column.nullable and column.name not in chosen),
+                ("there", column.nullable),
+                ("true", column.kind == "bool"),
+                ("first", column.check == "labels"),
+            )
+            if able
+        ]
+        if any(relation.column(name).nullable for name in chosen):
+            asked.append((None, ""))
+        if asked:
+            relation.parts.append(Part(chosen, *draw(st.sampled_from(asked))))
+
+
+@st.composite
+def _ties(draw: st.DrawFn, relation: Rel) -> None:
+    """Add a CHECK between two columns that no key has."""
+    keyed = {name for key in (*relation.keys,) for name in key.columns}.union(relation.primary, *relation.uniques)
+    plain = [column for column in relation.columns if column.name not in keyed and column.check is None]
+    pairs = [
+        (one, other, asks)
+        for one in plain
+        for other in plain
+        for asks, able in (
+            ("order", one.kind == other.kind and one.kind in ("int", "date", "money")),
+            ("together", one.nullable and other.nullable),
+        )
+        if one is not other and able
+    ]
+    if pairs and draw(st.integers(0, 2)) == 0:
+        one, other, asks = draw(st.sampled_from(pairs))
+        relation.tied.append(Tied(one.name, other.name, asks))
+
+
+@st.composite
 def _itself(draw: st.DrawFn, relation: Rel, names: _Names) -> None:
     """Let a relation refer to itself; columns that are keys of others as well are shared."""
     targets = relation.candidates()
@@ -320,8 +455,8 @@ def _itself(draw: st.DrawFn, relation: Rel, names: _Names) -> None:
 
 
 @st.composite
-def _cycles(draw: st.DrawFn, relations: list[Rel]) -> None:
-    """Let an earlier relation refer to a later one by a key that may be NULL."""
+def _cycles(draw: st.DrawFn, relations: list[Rel], number: int) -> None:
+    """Let an earlier relation refer to a later one by a key that may be NULL, or may not."""
     pairs = [
         (one, other) for place, one in enumerate(relations) for other in relations[place + 1 :] if other.candidates()
     ]
@@ -330,11 +465,12 @@ def _cycles(draw: st.DrawFn, relations: list[Rel]) -> None:
     child, parent = draw(st.sampled_from(pairs))
     target = draw(st.sampled_from(parent.candidates()))
     taken = {column.name.lower() for column in child.columns}
-    columns = [f"late {place}" for place in range(len(target))]
+    columns = [f"late {number} {place}" for place in range(len(target))]
+    nullable = draw(st.booleans())
     if taken & set(columns):
         return
     for name, theirs in zip(columns, target, strict=True):
-        child.columns.append(Col(name, parent.column(theirs).kind, nullable=True, nulls=0.3))
+        child.columns.append(Col(name, parent.column(theirs).kind, nullable, nulls=0.3))
     child.keys.append(Fk(tuple(columns), parent, target, late=True))
 
 
@@ -349,12 +485,28 @@ def fill(relations: list[Rel], chance: random.Random) -> None:
         while len(relation.rows) < relation.wanted and tries:
             tries -= 1
             row = _row(relation, chance)
-            if row is not None and _fresh(relation, row, seen):
+            if row is not None and _fits(relation, row) and _fresh(relation, row, seen):
                 relation.rows.append(row)
     for relation in relations:
         for key in relation.keys:
             if key.late:
                 _tie(relation, key, chance)
+
+
+def _fits(relation: Rel, row: Row) -> bool:
+    """Say whether a row passes the CHECKs between columns, and repeats no row that a part of a key counts."""
+    if not all(one.holds(row) for one in relation.tied):
+        return False
+    for part in relation.parts:
+        if not part.counts(row, relation):
+            continue
+        mine = [row[name] for name in part.columns]
+        if part.condition is not None and None in mine:
+            continue
+        others = ([other[name] for name in part.columns] for other in relation.rows if part.counts(other, relation))
+        if mine in others:
+            return False
+    return True
 
 
 def _row(relation: Rel, chance: random.Random) -> Row | None:
@@ -425,8 +577,11 @@ def _tie(relation: Rel, key: Fk, chance: random.Random) -> None:
     uniques = [unique for unique in relation.candidates() if set(unique) & set(key.columns)]
     seen: list[set[tuple[Value, ...]]] = [set() for _ in uniques]
     parents = [row for row in key.parent.rows if all(row[theirs] is not None for theirs in key.parent_columns)]
+    required = [relation.column(name) for name in key.columns if not relation.column(name).nullable]
+    for column in required:
+        column.nullable = not parents
     for row in relation.rows:
-        if parents and chance.random() < 0.7:
+        if parents and (required or chance.random() < 0.7):
             parent = chance.choice(parents)
             row.update({o: parent[t] for o, t in zip(key.columns, key.parent_columns, strict=True)})
         if not _fresh(relation, row, seen, uniques):

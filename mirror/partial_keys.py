@@ -306,7 +306,10 @@ def _needs(planned: RelationPlan, plan: ColumnPlan) -> Iterator[str]:
     if anchor is not None:
         yield from _seen(planned, anchor.column, anchor.foreign_key)
     if isinstance(generator, FromParent):
-        yield from _found_by(planned, planned.key(generator.foreign_key))
+        key = planned.key(generator.foreign_key)
+        yield from _found_by(planned, key)
+        if key.foreign_key.parent == planned.name:
+            yield from key.foreign_key.parent_columns
     if isinstance(generator, Choice | Mask) and generator.within is not None:
         yield from _found_by(planned, planned.key(generator.within))
     if isinstance(generator, Sibling):

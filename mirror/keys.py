@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pyarrow as pa
 
@@ -208,11 +208,7 @@ class _Decider:
         if not options and not self.given.rows:
             return
         if not options:
-            message = (
-                f"{unique.where}: no way is known to keep it distinct, all of it being foreign keys that depend on one "
-                "another; leave the relation out with exclude"
-            )
-            raise PlanError(message)
+            self._refuse(unique)
         roomiest = max(options, key=lambda option: (option.room, option.scarce[1] if option.scarce else MANY))
         chosen = next((option for option in options if option.enough), roomiest)
         self._take(unique.columns, chosen)
@@ -240,10 +236,17 @@ class _Decider:
             options = [*self._options(wanted), *self._of_some_parents(wanted)]
             enough = (one for one in options if one.enough)
             option = next(enough, max(options, key=lambda one: one.room, default=None))
-        if option is None:
-            findings.append(Finding(unique.where, UNMADE))
-        else:
+        if option is not None:
             self._take(unique.columns, option)
+        elif self.given.rows:
+            self._refuse(unique)
+
+    def _refuse(self, unique: Unique) -> NoReturn:
+        message = (
+            f"{unique.where}: no way is known to keep it distinct, all of it being foreign keys that depend on one "
+            "another; leave the relation out with exclude"
+        )
+        raise PlanError(message)
 
     def _computed(self, unique: Unique, findings: list[Finding]) -> bool:
         computed = [name for name in unique.columns if self.relation.column(name).generated is not None]

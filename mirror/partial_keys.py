@@ -233,11 +233,14 @@ def _can_switch(planned: RelationPlan, switch: str, condition: tuple[AnyOf, ...]
         return False
     if isinstance(plan.generator, FromParent):
         key = planned.key(plan.generator.foreign_key)
-        return nulls and key.optional == switch and key.finds is Finds.DEALT and key.most is None
-    if not isinstance(plan.generator, Drawn) and not (nulls and isinstance(plan.generator, _MADE)):
+        if not nulls or key.optional != switch or key.finds is not Finds.DEALT or key.most is not None:
+            return False
+    elif not isinstance(plan.generator, Drawn) and not (nulls and isinstance(plan.generator, _MADE)):
         return False
-    found = _outcomes(planned, switch, condition)
-    return bool(found.never[0 if column.nullable else 1 :].any())
+    # what one key makes of the column must not be what another bears once only
+    others = (_outcomes(planned, switch, sole.own).never for sole in planned.soles if sole.switch == switch)
+    never = np.all([_outcomes(planned, switch, condition).never, *others], axis=0)
+    return bool(never[0 if column.nullable else 1 :].any())
 
 
 # ------------------------------------------------------------------------------------------ what must be known before what

@@ -140,7 +140,7 @@ class Synthesis:
         if place not in self._able:
             relation = self.plan.relation(name)
             key = relation.key(foreign_key)
-            self._able[place] = None if key.late else room.able(self, relation, key)
+            self._able[place] = room.able(self, relation, key)
         return self._able[place]
 
     def candidates(self, name: RelationName, foreign_key: str) -> Candidates:

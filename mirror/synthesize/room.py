@@ -35,11 +35,14 @@ def able(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarray |
         for ours, theirs in foreign_key.same
         if parent.column(theirs).nullable and not relation.relation.column(ours).nullable
     ]
+    if key.late:
+        # what keys of a relation that comes later give may depend on this one
+        wanted = [name for name in wanted if not world.plan.relation(parent.name).fills(name)]
     found: np.ndarray | None = None
     for name in wanted:
         there = pc.is_valid(world.whole(parent.name, name)).to_numpy(zero_copy_only=False)
         found = there if found is None else found & there
-    if parent.name == relation.name:
+    if parent.name == relation.name or key.late:
         return found
     for later in _bound(relation, key):
         agrees = _groups(world, relation, key, later) >= 0

@@ -58,7 +58,15 @@ def _settle(blocks: Sequence[Rows], sole: Sole, codes: np.ndarray, promoted: flo
     present = (group >= 0) & ~known.never[codes]
     found = codes.copy()
     others = present & ~_first(np.where(present, group, _UNBOUND), chance)
-    found[others] = _drawn(known, known.never, again[others], nullable=column.nullable)
+    never = np.all(
+        [
+            outcomes(plan.column(sole.switch), one.own, column.type, nullable=column.nullable).never
+            for one in plan.soles
+            if one.switch == sole.switch
+        ],
+        axis=0,
+    )
+    found[others] = _drawn(known, never, again[others], nullable=column.nullable)
     alone = sum(one.switch == sole.switch for one in plan.soles) == 1
     if alone and known.surely.any():
         lacking = (group >= 0) & ~np.isin(group, np.unique(group[present]))

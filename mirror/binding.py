@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from mirror.conditions import conditions
-from mirror.generators import Choice, Drawn, FromLists, Scrambled
+from mirror.generators import Choice, Derived, Drawn, FromLists, Scrambled
 from mirror_connectors.errors import PlanError
-from mirror_connectors.schema import Finding
 from mirror_profiles.rules.evaluate import fixed
-from mirror_profiles.rules.kinds import AllOf, Among, Compares, Fixed, Missing, Value, read_by
+from mirror_profiles.rules.kinds import AllOf, Among, Compares, Fixed, Holds, Missing, MissingWhen, Value, read_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -31,6 +30,8 @@ class Bound:
     name: str
     """What a message calls it."""
     any_of: tuple[AllOf, ...]
+    rule: Holds | None = None
+    """The rule that it is, where no schema declares it; then rows that cannot be made to pass it stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,8 @@ def _size(term: Fixed) -> float:
 
 def grouped(
     relation: Relation, columns: Sequence[ColumnPlan], bounds: Sequence[Bound], referred: Collection[str]
-) -> tuple[tuple[Group, ...], list[Finding]]:
-    """Return the groups of columns that conditions tie together, and findings for conditions none of whose columns may change.
+) -> tuple[tuple[Group, ...], list[Bound]]:
+    """Return the groups of columns that conditions tie together, and the conditions none of whose columns may change.
 
     ``referred`` are columns that other relations refer to: these, and all columns of keys, stay as they are made.
     """
@@ -124,23 +125,24 @@ def grouped(
     free = {plan.column for plan in columns if plan.column not in fixed_ and _may_change(plan)}
     # a time that is a gap after a parent's should stay so, if anything else can give way
     tied = {plan.column for plan in columns if plan.profile.anchor and plan.profile.anchor.foreign_key}
-    findings: list[Finding] = []
+    stuck: list[Bound] = []
     kept: list[Bound] = []
     movable: set[str] = set()
     for bound in bounds:
         names = read_by(bound.any_of)
+        if any(bound.any_of == ((_after(plan),),) for plan in columns if _is_gap(plan)):
+            continue
         able = (names & free) - tied or names & free
         movable |= able
         if able or not names:
             kept.append(bound)
         else:
-            what = "is only checked after the load: the columns that it binds are made by keys and rules of their own"
-            findings.append(Finding(f"{relation.name} {bound.name}", what))
+            stuck.append(bound)
     touched = {name for bound in kept for name in read_by(bound.any_of)}
     kept += [
         Bound(f"that {plan.column} is never before {plan.profile.anchor.column}", ((_after(plan),),))
         for plan in columns
-        if plan.profile.anchor and not plan.profile.anchor.foreign_key and isinstance(plan.generator, Drawn)
+        if plan.profile.anchor and _is_gap(plan)
         if {plan.column, plan.profile.anchor.column} & touched
     ]
     movable |= {name for bound in kept for name in read_by(bound.any_of) if name in free - tied}
@@ -155,7 +157,7 @@ def grouped(
         inside = tuple(name for name in order if name in names)
         if inside:
             groups.append(Group(inside, tuple(mine), tuple(name for name in inside if name in movable)))
-    return tuple(groups), findings
+    return tuple(groups), stuck
 
 
 def _may_change(plan: ColumnPlan) -> bool:
@@ -168,6 +170,13 @@ def _may_change(plan: ColumnPlan) -> bool:
             return not plan.generator.unique and plan.generator.within is None
         case _:
             return False
+
+
+def _is_gap(plan: ColumnPlan) -> bool:
+    """Say whether a column is made as a time after another of its row."""
+    anchor, generator = plan.profile.anchor, plan.generator
+    made = generator.base if isinstance(generator, Derived) and isinstance(generator.rule, MissingWhen) else generator
+    return anchor is not None and anchor.foreign_key is None and isinstance(made, Drawn)
 
 
 def _after(plan: ColumnPlan) -> Compares:

@@ -12,12 +12,15 @@ from mirror.metrics import integrity
 from mirror.metrics.fan_outs import fan_out_similarity
 from mirror.metrics.marginals import column_scores
 from mirror.metrics.placed import Placed, column_place, place
+from mirror.metrics.rules import violations
 from mirror.metrics.ties import tie
 from mirror.metrics.ways import agreement
 from mirror.report.model import Check, Report, Score
 from mirror_connectors.base import Engine, Mode
 from mirror_connectors.errors import ProfileError, ReadError
 from mirror_connectors.schema import Finding, Origin, Relation, Schema
+from mirror_profiles.rules.kinds import relation_of
+from mirror_profiles.rules.spelling import spell
 from mirror_profiles.structure import MIRRORED
 
 if TYPE_CHECKING:
@@ -70,6 +73,8 @@ def compare(
                 fan_outs.append(outcome)
     for agreed in profile.agreements:
         checks += world.agree(agreed)
+    _tell(progress, "check rules", len(relations) + len(keys), steps)
+    checks += world.obey()
     for done, placed in enumerate(relations, len(relations) + len(keys)):
         _tell(progress, f"score {placed.relation.name}", done, steps)
         marginals += world.score(placed)
@@ -247,6 +252,24 @@ class _World:
     def _same(self, key: ForeignKey, pair: tuple[str, str], child: Placed, parent: Placed) -> Iterator[Check]:
         where = f"equality of {' and '.join(pair)} along {key}"
         yield from self._try(child, where, lambda: (integrity.same(key, pair, child, parent),))
+
+    # ------------------------------------------------------------------------------------------------------- rules
+
+    def obey(self) -> Iterator[Check]:
+        """Check the rules that the rows are to obey: those of the plan, or without one all that were found."""
+        found = (found.rule for found in self.profile.rules if not found.exceptions)
+        for rule in found if self.plan is None else self.plan.rules:
+            name = relation_of(rule)
+            where = f"{name}: {spell(rule)}"
+            placed = self.placed.get(name)
+            if placed is None:
+                self._unchecked(where, "its relation is in no target")
+                continue
+            for count in self._try(placed, where, lambda rule=rule: (violations(rule, self.placed),)):  # type: ignore[misc]
+                if count is None:
+                    self._unchecked(where, "no query of its target says it")
+                else:
+                    yield Check("rule", where, count)
 
     # --------------------------------------------------------------------------------------------------- likeness
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mirror_connectors.base import Mode
 from mirror_connectors.errors import ConfigError
@@ -106,13 +106,29 @@ class UndeclaredKey(_Part):
 
 
 class Rule(_Part):
-    """What is to be done with the columns or relations that a glob matches; the last match wins."""
+    """What is to be done with the columns or relations that a glob matches, the last match wins; or what all rows of a relation obey."""
 
-    match: str
+    match: str | None = None
     generate: str | None = None
     value: str | int | float | bool | None = None
     """The constant that ``generate = "constant"`` writes."""
     copy_rows: bool = Field(default=False, alias="copy")
+    relation: str | None = None
+    holds: str | None = None
+    """What all rows of ``relation`` obey: an SQL condition, or a rule in the words in which rules are shown."""
+    off: bool = False
+    """Whether the rule, or without ``holds`` any that was found in the relation, is not to be obeyed."""
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Rule:
+        obeyed = self.relation is not None or self.holds is not None or self.off
+        if obeyed and (self.relation is None or (self.holds is None and not self.off)):
+            message = 'wanted relation = "source.schema.relation" with holds = "..." or off = true'
+            raise ValueError(message)
+        if obeyed == (self.match is not None):
+            message = "wanted match for columns, or relation with holds for rows; found both or neither"
+            raise ValueError(message)
+        return self
 
 
 class Privacy(_Part):
@@ -188,7 +204,7 @@ class Config(_Part):
         spelled = [one if column is None else f"{one}.{column}" for one in _spellings(name)]
         found = None
         for rule in self.rules:
-            if any(fnmatchcase(wanted, rule.match) for wanted in spelled):
+            if rule.match is not None and any(fnmatchcase(wanted, rule.match) for wanted in spelled):
                 found = rule
         return found
 

@@ -8,6 +8,17 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from mirror_profiles.columns.kinds import Numeric
+    from mirror_profiles.rules.kinds import (
+        Apart,
+        Determines,
+        Equals,
+        Follows,
+        MissingWhen,
+        Numbered,
+        OnePer,
+        RunningTotal,
+        Totals,
+    )
     from mirror_profiles.semantics import Meaning
 
 
@@ -155,6 +166,18 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
+class Derived:
+    """Follows by a rule from other columns, of the row or of rows tied to it; drawn is only what the rule leaves open."""
+
+    rule: Equals | Determines | MissingWhen | Numbered | OnePer | Apart | RunningTotal | Totals | Follows
+    base: Generator
+    """What makes the values that the rule leaves open."""
+    foreign_key: str | None = None
+    """The foreign key along which the rule looks, or whose rows are a group."""
+    kind: Literal["derived"] = "derived"
+
+
+@dataclass(frozen=True, slots=True)
 class Copied:
     """The source's own value: the relation was declared to be public reference data."""
 
@@ -180,6 +203,7 @@ Generator = (
     | FromLists
     | Scrambled
     | Constant
+    | Derived
     | Copied
     | Null
 )

@@ -315,6 +315,7 @@ def _rule_lines(sources: Sequence[_Found]) -> Iterator[str]:
     yield from ("", "# What is to be done with the columns or relations that a glob matches; the last match wins.")
     yield from ("# [[rules]]", f"# match = {_toml(f'{where}.{column}')}", '# generate = "null"')
     yield from ("# [[rules]]", f"# match = {_toml(where)}", "# copy = true    # a reference relation, taken as it is")
+    yield from ("# [[rules]]", f"# relation = {_toml(where)}", '# holds = "total = net + tax"')
 
 
 def _schemas(schema: Schema) -> str:

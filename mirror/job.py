@@ -94,6 +94,7 @@ def learn(
     config: Config, schema: Schema, sources: Mapping[str, Connector], tell: Callable[[Step], None] | None
 ) -> Profile:
     """Measure the sources and save the profile; raises ProfileError when its file cannot be written."""
+    from mirror.confirm import confirmed
     from mirror_profiles.measure import measure
     from mirror_profiles.profile import save
 
@@ -108,6 +109,7 @@ def learn(
         )
     except ReadError as error:
         raise ReadError(f"{error}; `mirror check` lists what cannot be read, and exclude leaves it out") from error
+    made = confirmed(made, sources)
     path = config.profile_path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

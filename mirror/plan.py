@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mirror.binding import Bound, grouped, read_checks, refuse_empty
 from mirror.checks import Domain, domains, order
 from mirror.defaults import default_generator
+from mirror.derivation import Derivations, derivations, derived
 from mirror.exclusions import stretched
 from mirror.generators import (
     Copied,
@@ -22,11 +23,13 @@ from mirror.invent import invented
 from mirror.keys import UNMADE, Choices, Given, Reference, distinct_keys
 from mirror.partial_keys import close
 from mirror.planned import Agrees, ColumnPlan, KeyPlan, Plan, RelationPlan, UnplannedError
-from mirror.rules import check_rules, ruled
+from mirror.rules import asked_for, check_rules, effective_rules, ruled
 from mirror.uniqueness import promises
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, PlanError
 from mirror_connectors.schema import Finding, ForeignKey, Origin, Relation, RelationKind, RelationName, Schema
+from mirror_profiles.rules.kinds import relation_of
+from mirror_profiles.rules.spelling import spell
 from mirror_profiles.structure import MIRRORED, own_columns, precedence
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
     from mirror.config import Config
     from mirror_profiles.profile import ColumnProfile, Copy, FanOut, Profile, RelationProfile
+    from mirror_profiles.rules.kinds import Rule
 
 __all__ = ["ColumnPlan", "KeyPlan", "Plan", "RelationPlan", "plan"]
 
@@ -54,14 +58,36 @@ def plan(profile: Profile, config: Config) -> Plan:
     asked = _asked(profile.schema)
     planned: dict[RelationName, RelationPlan] = {}
     places = {name: place for place, name in enumerate(order)}
-    planner = _Planner(profile, config, planned, findings, asked, [], places, own_columns(profile.schema, order))
+    own = own_columns(profile.schema, order)
+    rules = effective_rules(profile, config)
+    chosen = _derivations(profile, config, rules)
+    planner = _Planner(profile, config, planned, findings, asked, [], places, own, chosen, list(chosen.unkept))
     for name in order:
         planned[name] = planner.relation(profile.relation(name))
     for name in planner.open:
         planned[name] = planner.fitted(planned[name])
     planned.update(_numbered_on(planned))
     findings += _cycles(planned.values())
-    return Plan(config.run.seed, tuple(planned.values()), profile.schema, tuple(findings))
+    unkept = dict(planner.unkept)
+    asked_by_hand = asked_for(profile, config)
+    for rule, why in unkept.items():
+        if rule in asked_by_hand:
+            message = f"{relation_of(rule)}: rule {spell(rule)} cannot be made true: {why}; take it out of [[rules]]"
+            raise PlanError(message)
+        findings.append(Finding(str(relation_of(rule)), f"found that {spell(rule)}; this is not made true: {why}"))
+    kept = tuple(rule for rule in rules if rule not in unkept)
+    return Plan(config.run.seed, tuple(planned.values()), profile.schema, tuple(findings), kept)
+
+
+def _derivations(profile: Profile, config: Config, rules: tuple[Rule, ...]) -> Derivations:
+    decided = {
+        (relation.name, column.name)
+        for relation in profile.relations
+        for column in relation.columns
+        if (entry := config.rule_for(relation.name, column.name)) and entry.generate not in (None, "drawn")
+    } | {(key.child, mine) for key in profile.schema.foreign_keys for mine, _ in key.same}
+    copied = {relation.name for relation in profile.relations if relation.copy is not None}
+    return derivations(profile, rules, decided, copied)
 
 
 def _numbered_on(planned: Mapping[RelationName, RelationPlan]) -> Iterator[tuple[RelationName, RelationPlan]]:
@@ -139,6 +165,9 @@ class _Planner:
     """Place of each relation in load order."""
     own: Mapping[str, frozenset[str]]
     """By foreign key: the columns that it does not give, see `own_columns`."""
+    rules: Derivations
+    unkept: list[tuple[Rule, str]]
+    """Rules that are not made true, and why."""
 
     def relation(self, profile: RelationProfile) -> RelationPlan:
         """Plan one relation. An owner whose keys depend on the very rows it would own is found like any other parent."""
@@ -165,6 +194,10 @@ class _Planner:
             for child, parent in key.foreign_key.same
             if child not in given
         }
+        lent = {
+            name: made for name, made in self.rules.copied(relation.name, keys).items() if name not in {*given, *same}
+        }
+        same |= lent
         wanted = self._wanted(profile)
         plain = frozenset(column.name for column in profile.columns) - given - set(same)
         references = tuple(self._reference(relation, key) for key in keys)
@@ -185,7 +218,8 @@ class _Planner:
             base = self._column(relation, column, choices.generators.get(column.name), allowed.get(column.name))
             if column.name in same:
                 generator = replace(same[column.name], otherwise=base.generator)
-                base = replace(base, generator=generator, rule="link: same value as the parent")
+                why = "rule" if column.name in lent else "link"
+                base = replace(base, generator=generator, rule=f"{why}: same value as the parent")
             columns.append(base)
         columns = [replace(column, referred=self._referred(relation, column.column)) for column in columns]
         columns, overlapping = stretched(relation, columns, self._engine(relation))
@@ -199,9 +233,17 @@ class _Planner:
             del self.findings[said:]
             return self._relation(profile, owner, everywhere.union(unmade))
         still = self._referred_columns(relation).union(*((sole.switch, *sole.needs) for sole in planned.soles))
-        groups, notes = grouped(relation, planned.columns, bounds, still)
-        self.findings.extend(notes)
-        return self.fitted(replace(planned, groups=groups))
+        made, notes = derived(relation, planned.columns, self.rules, keys, still)
+        self.unkept.extend(notes)
+        bounds = [*bounds, *self.rules.conditions.get(relation.name, ())]
+        groups, stuck = grouped(relation, made, bounds, still)
+        for bound in stuck:
+            why = "the columns that it binds are made by keys and other rules"
+            if bound.rule is not None:
+                self.unkept.append((bound.rule, why))
+            else:
+                self.findings.append(Finding(f"{relation.name} {bound.name}", f"is only checked after the load: {why}"))
+        return self.fitted(replace(planned, columns=tuple(made), groups=groups))
 
     def _engine(self, relation: Relation) -> Engine:
         engines = {origin.source: Engine(origin.engine) for origin in self.profile.provenance}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mirror.partial_keys import Sole
     from mirror_connectors.schema import Finding, ForeignKey, Relation, RelationName, Schema
     from mirror_profiles.profile import ColumnProfile, Copy, FanOut
+    from mirror_profiles.rules.kinds import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,8 @@ class Plan:
     """In load order: parents first."""
     schema: Schema
     findings: tuple[Finding, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    """Rules that every row is to obey: found in the sources, or asked for by the configuration."""
 
     @cached_property
     def _by_name(self) -> dict[RelationName, RelationPlan]:

@@ -8,14 +8,19 @@ import pyarrow as pa
 
 from mirror.config import names
 from mirror.generators import Constant, FromLists, Generator, Mask, Null, Numbering, Scrambled
+from mirror.holds import read_rule
 from mirror_connectors.errors import ConfigError, PlanError
+from mirror_connectors.schema import RelationName
 from mirror_profiles.columns.kinds import Tick
+from mirror_profiles.rules.kinds import relation_of
+from mirror_profiles.rules.spelling import spell
 from mirror_profiles.semantics import Meaning
 
 if TYPE_CHECKING:
     from mirror.config import Config, Rule
     from mirror_connectors.schema import Column, Relation
     from mirror_profiles.profile import ColumnProfile, Profile
+    from mirror_profiles.rules.kinds import Rule as Known
 
 _NAMED = ("null", "constant", "numbering", "drawn", "scrambled")
 
@@ -33,6 +38,40 @@ def check_rules(profile: Profile, config: Config) -> None:
             known = ", ".join(sorted([*_NAMED, *Meaning]))
             message = f"rule {rule.match!r}: unknown generator {rule.generate!r}; known: {known}"
             raise ConfigError(message)
+
+
+def effective_rules(profile: Profile, config: Config) -> tuple[Known, ...]:
+    """Return the rules that rows are to obey: those found without exception and not switched off, and those of the configuration.
+
+    Raises ConfigError for one of the configuration that cannot be read.
+    """
+    kept = [found.rule for found in profile.rules if not found.exceptions]
+    for entry in config.rules:
+        if entry.relation is None:
+            continue
+        name = _named(entry.relation)
+        if entry.holds is None:
+            kept = [rule for rule in kept if relation_of(rule) != name]
+            continue
+        rule = read_rule(entry.holds, name, profile.schema)
+        spelled = {spell(rule), entry.holds.strip()}
+        others = [other for other in kept if relation_of(other) != name or spell(other) not in spelled]
+        kept = others if entry.off else [*others, rule]
+    return tuple(kept)
+
+
+def asked_for(profile: Profile, config: Config) -> frozenset[Known]:
+    """Return the rules that the configuration asks for by ``holds``."""
+    entries = ((one.relation, one.holds) for one in config.rules if one.relation and one.holds and not one.off)
+    return frozenset(read_rule(holds, _named(relation), profile.schema) for relation, holds in entries)
+
+
+def _named(text: str) -> RelationName:
+    try:
+        return RelationName.parse(text)
+    except ValueError:
+        message = f"a rule names relation {text!r}; wanted source.schema.relation"
+        raise ConfigError(message) from None
 
 
 def ruled(relation: Relation, profile: ColumnProfile, rule: Rule, *, unique: bool) -> Generator:

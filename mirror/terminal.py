@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 from mirror_connectors.errors import ConfigError, MirrorError
 from mirror_connectors.schema import Origin, RelationKind
 from mirror_profiles.columns.kinds import Boolean, Categorical, Empty, Identifier, Numeric, Opaque, Temporal, Text
+from mirror_profiles.rules.kinds import relation_of
+from mirror_profiles.rules.spelling import spell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -341,6 +343,9 @@ def plan_tables(plan: Plan) -> Iterator[Table]:
     for relation in plan.relations:
         rows = tuple((column.column, _generator(column), column.rule) for column in relation.columns)
         yield Table(str(relation.relation.name), ("column", "generator", "decided by"), rows)
+    if plan.rules:
+        obeyed = tuple((str(relation_of(rule)), spell(rule)) for rule in plan.rules)
+        yield Table("Rules that every row will obey", ("relation", "rule"), obeyed)
 
 
 def plan_tree(plan: Plan) -> Json:
@@ -357,6 +362,7 @@ def plan_tree(plan: Plan) -> Json:
             }
             for relation in plan.relations
         ],
+        "rules": [{"relation": str(relation_of(rule)), "holds": spell(rule)} for rule in plan.rules],
         "findings": [{"where": finding.where, "what": finding.what} for finding in plan.findings],
     }
 
@@ -395,6 +401,12 @@ def profile_tables(profile: Profile) -> Iterator[Table]:
         links = {str(key) for key in profile.schema.foreign_keys if key.origin is Origin.LINKED}
         heads = ("fan-out", "parents", "children", "mean", "NULL", "orphans")
         yield Table("Fan-outs", heads, tuple(_fan_out_row(fan_out, links) for fan_out in profile.fan_outs))
+    if profile.rules:
+        rules_ = tuple(
+            (str(relation_of(one.rule)), spell(one.rule), f"{one.support:,}", "yes" if not one.exceptions else "almost")
+            for one in profile.rules
+        )
+        yield Table("Rules that rows obey", ("relation", "rule", "rows", "holds"), rules_)
     withheld = tuple(row for relation in profile.relations for row in _withheld(relation))
     if withheld:
         yield Table("Withheld", ("column", "what"), withheld)

@@ -15,6 +15,7 @@ from mirror.generators import (
     Choice,
     Constant,
     Copied,
+    Derived,
     DistinctWithinOwner,
     Drawn,
     Finds,
@@ -30,6 +31,7 @@ from mirror.generators import (
 )
 from mirror.synthesize import places, text, ways
 from mirror.synthesize.apart import distinct_places, ranks, rising
+from mirror.synthesize.derived import derive
 from mirror.synthesize.parents import NONE, earlier_rows
 from mirror.synthesize.settled import settled
 from mirror.synthesize.soles import kept
@@ -230,7 +232,8 @@ class Rows:
 
     def _codes_of(self, plan: ColumnPlan) -> np.ndarray:
         marginal, generator = plan.profile.marginal, plan.generator
-        if isinstance(generator, Drawn | Stretched):
+        if isinstance(generator, Drawn | Derived | Stretched):
+            # what rows that a derived column is made of depend on is what it was drawn to be;
             # an interval is moved once all that it explains, its own end included, may know where it was drawn
             return self._drawn_codes(plan.column)
         if isinstance(marginal, Numeric | Temporal | Categorical | Boolean) and plan.profile.anchor is None:
@@ -338,13 +341,32 @@ class Rows:
         return self._unlaid[column]
 
     def complete(self, column: str) -> pa.Array:
-        """Return the column's values as they would be if none were NULL."""
+        """Return the column's values as they would be if none were NULL and no rule derived it."""
         twin, plan = copy(self), self._columns[column]
         codes = self._drawn_codes(column)
         shares = np.cumsum(columns.weights(plan.profile.marginal) or (1.0,))
         drawn = np.searchsorted(shares / shares[-1], self.uniforms(f"{column} complete"), side="right") + 1
         twin._drawings = {**self._drawings, column: np.where(codes > 0, codes, drawn).astype(np.int16)}  # noqa: SLF001
-        return twin._make(plan, plan.generator)
+        return twin.base(column)
+
+    def base(self, column: str) -> pa.Array:
+        """Return the column's values as they are made where no rule derives it."""
+        plan = self._columns[column]
+        return self.made(column, plan.generator.base if isinstance(plan.generator, Derived) else plan.generator)
+
+    def made(self, column: str, generator: Generator) -> pa.Array:
+        """Return what a generator makes of the column."""
+        return self._make(self._columns[column], generator)
+
+    def given(self, column: str, values: pa.Array) -> Rows:
+        """Return the same rows in which a column holds other values."""
+        twin = copy(self)
+        twin._arrays = {**self._arrays, column: values}  # noqa: SLF001
+        return twin
+
+    def places(self, foreign_key: str) -> np.ndarray:
+        """Return each row's place (from 0) among the rows that find the same parent by a foreign key, int64."""
+        return self._places(foreign_key)
 
     def _make(self, plan: ColumnPlan, generator: Generator) -> pa.Array:
         type_ = self.plan.relation.column(plan.column).type
@@ -355,6 +377,8 @@ class Rows:
                 return self.plan.copy.rows.column(plan.column).combine_chunks()[self.span.start : self.span.end]
             case Copied() | Null():
                 return pa.nulls(len(self), type_)
+            case Derived():
+                return derive(self._world, self, plan, generator)
             case Drawn():
                 return self._drawn(plan, type_)
             case DistinctWithinOwner():
@@ -570,6 +594,8 @@ class Rows:
 
 
 def _text_generator(generator: Generator) -> Generator | None:
+    if isinstance(generator, Derived):
+        return _text_generator(generator.base)
     return generator.otherwise if isinstance(generator, FromParent) else generator
 
 

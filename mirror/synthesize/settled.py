@@ -55,7 +55,7 @@ def settled(rows: Rows, group: Group) -> dict[str, pa.Array]:
     if mending.broken().any():
         mending.take_from_others()
     for condition in group.conditions:
-        if not passing(condition.any_of, mending.frame).all():
+        if condition.rule is None and not passing(condition.any_of, mending.frame).all():
             message = (
                 f"{rows.plan.name}: wanted rows that pass {condition.name}, found none that its columns "
                 f"({', '.join(group.columns)}) can be given; let a [[rules]] entry generate columns that pass it, or leave "

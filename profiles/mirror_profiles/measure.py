@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -20,9 +21,13 @@ from mirror_profiles.dependence import Candidate
 from mirror_profiles.matching import NULL, ORPHAN, depths, fold, match
 from mirror_profiles.privacy import check_copy, released_levels, released_ranks, released_share
 from mirror_profiles.profile import Agreement, Anchor, ColumnProfile, Copy, FanOut, Profile, Provenance, RelationProfile
+from mirror_profiles.rules.discovery import discover
 from mirror_profiles.semantics import locale_of, meaning_of
 from mirror_profiles.structure import columns_of_keys, given_columns, owners, precedence
 from mirror_profiles.ways import agreements
+
+if TYPE_CHECKING:
+    from mirror_profiles.rules.kinds import Found
 
 _FEW_PARENTS = 256
 _MOST_RANKED = 10_000
@@ -98,7 +103,35 @@ def measure(
         learned = _learn(reads[name], context, findings)
         relations.append(replace(learned, copy=_copy(reads[name])) if name in copy else learned)
     provenance = tuple(_provenance(name, connector, schema) for name, connector in sorted(sources.items()))
-    return Profile(schema, tuple(relations), tuple(fan_outs.values()), provenance, k, tuple(findings), agreements=ways)
+    rules = _rules(schema, reads, found, copy, k)
+    return Profile(
+        schema,
+        tuple(relations),
+        tuple(fan_outs.values()),
+        provenance,
+        k,
+        tuple(findings),
+        agreements=ways,
+        rules=rules,
+    )
+
+
+def _rules(
+    schema: Schema,
+    reads: Mapping[RelationName, _Read],
+    found: Mapping[str, np.ndarray],
+    copy: Collection[RelationName],
+    k: int,
+) -> tuple[Found, ...]:
+    whole = {name for name, read in reads.items() if read.whole}
+    tables = {name: read.table for name, read in reads.items()}
+    # where a child was sampled its keys were read whole, but not beside its other columns
+    parents = {
+        str(key): found[str(key)]
+        for key in schema.foreign_keys
+        if str(key) in found and key.child in whole and key.parent in whole
+    }
+    return discover(schema, tables, parents, whole=whole, copied=copy, k=k)
 
 
 def _tell(progress: Progress | None, what: str, done: int, total: int) -> None:

@@ -19,6 +19,7 @@ from pydantic_core.core_schema import SerializationInfo
 from mirror_connectors.errors import ProfileError
 from mirror_connectors.schema import Finding, RelationName, Schema
 from mirror_profiles.columns.kinds import Marginal, Numeric
+from mirror_profiles.rules.kinds import Found
 
 VERSION = 1
 _MOST_BYTES = 1 << 30
@@ -227,6 +228,8 @@ class Profile:
     provenance: tuple[Provenance, ...]
     k: int
     findings: tuple[Finding, ...] = ()
+    rules: tuple[Found, ...] = ()
+    """What rows were found to obey, structure and released values alone; those with exceptions are told and not kept."""
     version: int = VERSION
     agreements: tuple[Agreement, ...] = ()
 

@@ -64,7 +64,7 @@ OBEYED = {
 """What `ledger` obeys, and nothing else."""
 
 
-def ledger(seed: int, accounts: int = 150) -> dict[str, dict[str, np.ndarray]]:
+def ledger(seed: int, accounts: int = 110) -> dict[str, dict[str, np.ndarray]]:
     """Rows that obey every kind of rule; numbers of money in whole cents."""
     random = np.random.default_rng(seed)
     sizes = random.integers(1, 9, accounts)
@@ -133,13 +133,13 @@ def rules_of(rows: dict[str, dict[str, np.ndarray]], k: int = 5) -> set[str]:
     return {spell(found.rule) for found in [*known, *between(tied, known)] if not found.exceptions}
 
 
-@settings(max_examples=4, phases=[Phase.generate])
+@settings(max_examples=3, phases=[Phase.generate])
 @given(seed=st.integers(0, 10_000))
 def test_what_rows_obey_is_found(seed: int) -> None:
     assert rules_of(ledger(seed)) >= OBEYED
 
 
-@settings(max_examples=6, phases=[Phase.generate])
+@settings(max_examples=3, phases=[Phase.generate])
 @given(seed=st.integers(0, 10_000))
 def test_what_they_do_not_obey_is_not_found(seed: int) -> None:
     rows = ledger(seed)
@@ -250,20 +250,19 @@ def test_each_rule_is_counted_right_by_the_engine(tmp_path: Path) -> None:
     file = tmp_path / "s.duckdb"
     url = database(file)
 
-    def count(text: str) -> int | None:
+    def counts(*texts: str) -> list[int | None]:
         with mirror_connectors.open(url, source="s") as source:
             schema = source.inspect()
             placed = {one.name: Placed(one, one, source) for one in schema}
-            name = ACCOUNT if "entry:" in text else ENTRY
-            return violations(read_rule(text, name, schema), placed)
+            rules = [read_rule(text, ACCOUNT if "entry:" in text else ENTRY, schema) for text in texts]
+            return [violations(rule, placed) for rule in rules]
 
+    assert set(counts(*BREAKING)) == {0}
+    saved = file.read_bytes()
     for text, breaking in BREAKING.items():
-        assert count(text) == 0, text
         with duckdb.connect(str(file)) as connection:
-            connection.execute("CHECKPOINT")
-            saved = file.read_bytes()
             connection.execute(breaking)
-        assert count(text) == 1, text
+        assert counts(text) == [1], text
         file.write_bytes(saved)
 
 

@@ -101,7 +101,11 @@ def _in_rows(rule: Holds | Equals | MissingWhen, placed: Placed) -> int | None:
             broken = or_(and_(when, column.is_not(None)), and_(_not_true(when), column.is_(None)))
         case Equals():
             column, term = spell.column(rule.column), spell.term(rule.term)
-            apart = _apart(column, term, rule.digits) if _is_number(rule.term, placed) else column != term
+            apart = (
+                _apart(column, term, rule.digits, placed.connector.engine)
+                if _is_number(rule.term, placed)
+                else column != term
+            )
             broken = or_(apart, and_(column.is_(None), term.is_not(None)), and_(column.is_not(None), term.is_(None)))
         case _:
             assert_never(rule)
@@ -135,11 +139,20 @@ def _not_true(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     return case((condition, 1), else_=0) == 0
 
 
-def _apart(found: ColumnElement[Any], wanted: ColumnElement[Any], digits: int | None) -> ColumnElement[bool]:
-    """Say that two numbers differ by more than rounding to so many digits, and the last bits of floats, explain."""
-    from sqlalchemy import Double, cast, func
+def _double(value: ColumnElement[Any], engine: Engine) -> ColumnElement[Any]:
+    """Spell a number as a float; MariaDB casts to none, and takes what is multiplied by one for it."""
+    from sqlalchemy import Double, cast, literal_column
 
-    one, other = cast(found, Double), cast(wanted, Double)
+    return value * literal_column("1e0", Double) if engine is Engine.MARIADB else cast(value, Double)
+
+
+def _apart(
+    found: ColumnElement[Any], wanted: ColumnElement[Any], digits: int | None, engine: Engine
+) -> ColumnElement[bool]:
+    """Say that two numbers differ by more than rounding to so many digits, and the last bits of floats, explain."""
+    from sqlalchemy import func
+
+    one, other = _double(found, engine), _double(wanted, engine)
     slack = (0.0 if digits is None else 0.5 * 10.0**-digits) + _SLACK
     return func.abs(one - other) > slack + _SLACK * func.abs(other)
 
@@ -182,11 +195,11 @@ class _Speller:
         return self._placed.connector.engine in (Engine.SQLITE, Engine.DUCKDB)
 
     def sum(self, products: tuple[Product, ...]) -> ColumnElement[Any]:
-        from sqlalchemy import Double, cast, literal
+        from sqlalchemy import Double, literal
 
         parts = []
         for product in products:
-            factors = [cast(self.column(name), Double) for name in product.columns]
+            factors = [_double(self.column(name), self._placed.connector.engine) for name in product.columns]
             first: ColumnElement[Any] = literal(product.factor, Double)
             parts.append(reduce(lambda one, other: one * other, factors, first))
         return reduce(lambda one, other: one + other, parts)
@@ -224,7 +237,7 @@ class _Speller:
         one, other = self._side(atom.left, atom.right), self._side(atom.right, atom.left)
         loose = any(isinstance(term, Sum) for term in (atom.left, atom.right))
         if loose and atom.sign in ("=", "<>"):
-            apart = _apart(one, other, None)
+            apart = _apart(one, other, None, self._placed.connector.engine)
             return apart if atom.sign == "<>" else ~apart
         slack = _SLACK if loose else 0
         match atom.sign:
@@ -313,7 +326,7 @@ def _in_order(rule: Apart | RunningTotal, placed: Placed) -> int:
         order, amount = spell.column(rule.order), spell.column(rule.amount)
         total = func.sum(amount).over(partition_by=group, order_by=order, rows=(None, 0))
         found = select(spell.column(rule.column).label("e"), total.label("f")).where(complete(group)).subquery("o")
-        broken = or_(found.c.e.is_(None), _apart(found.c.e, found.c.f, rule.digits))
+        broken = or_(found.c.e.is_(None), _apart(found.c.e, found.c.f, rule.digits, placed.connector.engine))
     return placed.number(select(func.count()).select_from(found).where(broken))
 
 
@@ -343,7 +356,7 @@ def _totals(rule: Totals, child: Placed, parent: Placed) -> int:
         wanted = func.coalesce(held.c.v, 0)
     if rule.plus:
         wanted = wanted + spell_above.sum(rule.plus)
-    wrong = column != wanted if times else _apart(column, wanted, rule.digits)
+    wrong = column != wanted if times else _apart(column, wanted, rule.digits, parent.connector.engine)
     of_parents = or_(wrong, column.is_(None))
     broken = case((alone, column.is_not(None)), else_=of_parents) if rule.childless == "null" else of_parents
     return parent.number(select(func.count()).select_from(joined).where(broken))

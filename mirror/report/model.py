@@ -32,7 +32,8 @@ class Check:
     """A promise that was checked in the target, by SQL that shares no code with the loader."""
 
     kind: str
-    """``primary key``, ``unique``, ``not null``, ``foreign key``, ``link``, ``check``, ``rows``, ``same``, ``same row``, ``exclusion``, ``rule``."""
+    """``primary key``, ``unique``, ``not null``, ``foreign key``, ``link``, ``check``, ``rows``, ``same``, ``same row``, ``exclusion``
+    or ``rule``."""
     where: str
     violations: int
     """Rows that break it; 0 is right. For ``rows``: distance from the plan."""

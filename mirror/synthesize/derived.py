@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from mirror_profiles.rules.kinds import Term
 
 
+_MOST_LOOKED_AT = 256
+"""Blocks among which one is chosen that has enough rows to follow."""
+
+
 def derive(world: Synthesis, rows: Rows, plan: ColumnPlan, generator: Derived) -> pa.Array:
     """Return a derived column's values in its Arrow type, for all rows of a block."""
     rule, type_ = generator.rule, rows.plan.relation.column(plan.column).type
@@ -106,11 +110,11 @@ def spelled(found: Vector, digits: int | None, type_: pa.DataType) -> pa.Array:
 
 
 def _determined(world: Synthesis, rows: Rows, plan: ColumnPlan, rule: Determines, foreign_key: str) -> pa.Array:
-    """Let rows that agree hold what the first of them drew: the first of the first block, or of the owner where he is who they agree in."""
+    """Let rows that agree hold what the first of them drew: in one block that all look at, or of the owner where he is who they agree in."""
     mine = rows.base(plan.column)
     if foreign_key == rows.plan.owner:
         return mine.take(pa.array(np.searchsorted(rows.owners, rows.owners)))
-    first = world.block(rows.plan.name, 0)
+    first = world.block(rows.plan.name, _fullest(world, rows))
     drawn = first.base(plan.column)
     if not len(drawn):
         return mine
@@ -118,11 +122,17 @@ def _determined(world: Synthesis, rows: Rows, plan: ColumnPlan, rule: Determines
     found = match(by, [first.array(name) for name in rule.by])
     strange = found < 0
     if strange.any():
-        # a value that the first block has not: whatever row of it the value itself points at
+        # a value that that block has not: whatever row of it the value itself points at
         donors = _hashes(by) % len(drawn)
         found = np.where(strange, donors, found)
     unsaid = np.logical_or.reduce([pc.is_null(column).to_numpy(zero_copy_only=False) for column in by])
     return pc.if_else(pa.array(unsaid), mine, drawn.take(pa.array(found)))
+
+
+def _fullest(world: Synthesis, rows: Rows) -> int:
+    """Return which of the relation's first blocks has most rows; some may have none."""
+    blocks = range(min(world.structure.blocks(rows.plan.name), _MOST_LOOKED_AT))
+    return max(blocks, key=lambda block: (len(world.structure.span(rows.plan.name, block)), -block))
 
 
 def _hashes(columns: list[pa.Array]) -> np.ndarray:

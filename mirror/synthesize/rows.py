@@ -396,11 +396,7 @@ class Rows:
             case Choice() if generator.within is not None:
                 return self._with_nulls(plan, self._chosen_apart(plan, generator, generator.within).cast(type_))
             case Numbering() | Mask() | Choice():
-                numbers = self.numbers
-                if isinstance(generator, Mask) and generator.within is not None:
-                    numbers = self._places(generator.within)
-                else:
-                    numbers = self._counted(plan, generator)
+                numbers = self._counted(plan, generator)
                 made = places.at(generator, numbers, type_, (self._world.plan.seed, self.plan.name, plan.column))
                 return self._with_nulls(plan, made)
             case Constant():
@@ -412,6 +408,8 @@ class Rows:
 
     def _counted(self, plan: ColumnPlan, generator: Numbering | Mask | Choice) -> np.ndarray:
         """Return the numbers that values are made of; rows that are not NULL come first, if nothing explains which those are."""
+        if isinstance(generator, Mask) and generator.within is not None:
+            return self._places(generator.within)
         counts = generator.counts if isinstance(generator, Choice) else None
         column = self._columns[counts or plan.column]
         if self.plan.relation.column(column.column).nullable and column.profile.dependence is None:

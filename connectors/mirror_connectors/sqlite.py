@@ -165,12 +165,7 @@ class SqliteConnector:
             if key.child in names and key.parent not in names
         ]
         for key in schema.foreign_keys:
-            if key.child not in names:
-                continue
-            if key.parent not in names:
-                findings.append(
-                    Finding(str(key.child), f"its foreign key to {key.parent} is left out with that relation")
-                )
+            if not {key.child, key.parent} <= names:
                 continue
             checked, found = self._checked(key)
             keys.append(checked)

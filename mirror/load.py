@@ -13,6 +13,7 @@ import pyarrow as pa
 from mirror.casts import cast
 from mirror.computed import computed
 from mirror.report.model import Loaded
+from mirror.trial import tester, trial
 from mirror_connectors.errors import ConfigError, LoadError
 from mirror_connectors.schema import Finding, Origin, RelationName, Schema
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
     from mirror.computed import Computed
     from mirror.plan import Plan
+    from mirror.trial import Trial
     from mirror_connectors.base import Connector, Engine, Load, Mode
-    from mirror_connectors.schema import Relation
+    from mirror_connectors.schema import ForeignKey, Relation
 
 
 class Batches(Protocol):
@@ -49,6 +51,8 @@ class _Room:
     name: str
     load: Load
     relations: Mapping[RelationName, tuple[Relation, Computed]]
+    trials: Mapping[RelationName, Trial]
+    """Relations whose rows are put to the target's engine before they are loaded."""
 
 
 def load(
@@ -76,11 +80,20 @@ def load(
             translated, lost = target.translate(part, origin=engines[source])
             findings += lost
             names = {}
+            trials = {}
+            opened = tester(target, stack)
             for old, new in zip(part, translated, strict=True):
                 made, notes = computed(old, new, origin=engines[source])
                 names[old.name] = (new, made)
                 findings += notes
-            rooms[source] = _Room(source, stack.enter_context(target.load(translated, mode=modes[source])), names)
+                keyed = {c for key in plan.schema.foreign_keys for c in _columns_of(key, old.name)}
+                twins = [new.columns[old.column_names.index(c)].name for c in keyed if c in old.column_names]
+                tried = trial(old, new, opened, twins, findings, origin=engines[source])
+                if tried is not None:
+                    trials[old.name] = tried
+            rooms[source] = _Room(
+                source, stack.enter_context(target.load(translated, mode=modes[source])), names, trials
+            )
         for room in rooms.values():
             findings += room.load.prepare()
         for step in plan.relations:
@@ -110,6 +123,12 @@ def _part(plan: Plan, source: str) -> Schema:
     )
 
 
+def _columns_of(key: ForeignKey, name: RelationName) -> tuple[str, ...]:
+    """Return the columns of a relation that a foreign key binds on either side."""
+    mine = key.columns if key.child == name else ()
+    return (*mine, *(key.parent_columns if key.parent == name else ()))
+
+
 def _without_target(plan: Plan, targets: Mapping[str, Connector]) -> Iterator[Finding]:
     missing = {step.relation.name.source for step in plan.relations} - set(targets)
     for source in sorted(missing):
@@ -127,7 +146,9 @@ def _write(
     def batches() -> Iterator[pa.RecordBatch]:
         nonlocal handed
         for batch in synthesis.batches(relation.name):
-            yield fit(made.add(batch), relation, target)
+            fitted = fit(made.add(batch), relation, target)
+            tried = room.trials.get(relation.name)
+            yield fitted if tried is None else tried.passed(fitted)
             handed += batch.num_rows
             if progress is not None:
                 progress(Progress(name, handed, planned, time.perf_counter() - started))

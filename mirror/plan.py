@@ -259,7 +259,7 @@ class _Planner:
         open_ = [check for check in strange if order(check, relation, engine) not in after]
         bounds, unread = read_checks(relation, open_, engine)
         for check in unread:
-            what = "is not made true by construction, only checked after the load"
+            what = "is not made true by construction: a target that takes it over tests rows before they are loaded"
             self.findings.append(Finding(f"{relation.name} check {check.name or check.expression}", what))
         return allowed, bounds
 

@@ -78,6 +78,11 @@ class Shown:
     test: str
 
 
+def shown_in_schemas(line: str | int, what: str, engine: str) -> pytest.MarkDecorator:
+    """Return the marker of a case of a golden file: what is declared is read, and declared again in the mirror."""
+    return pytest.mark.feature(int(line), f"as it is declared: {what}", on=(engine,))
+
+
 # --- Collecting ---------------------------------------------------------------------------------------------------------
 
 
@@ -146,7 +151,8 @@ def collected() -> list[Shown]:
 def _files() -> Iterator[str]:
     """Yield the files of tests that have a marker: to collect the others takes time and shows nothing."""
     for file in sorted(Path(__file__).parent.glob("test_*.py")):
-        if "mark.feature" in file.read_text(encoding="utf-8"):
+        text = file.read_text(encoding="utf-8")
+        if "mark.feature" in text or "shown_in_schemas" in text:
             yield str(file)
 
 

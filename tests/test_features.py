@@ -17,7 +17,6 @@ import pytest
 
 import mirror
 from mirror.report.model import Report
-from mirror_connectors.errors import MirrorError
 from tests.conformance import driver, execute
 from tests.databases import embedded_url
 from tests.features import ENGINES, PAGE, Outcome, collected, gaps, page
@@ -37,18 +36,11 @@ class Mirrored:
 def _cases() -> Iterator[object]:
     for case in CASES:
         for engine in ENGINES:
-            if not case.statements(engine) or engine in case.refused:
+            if not case.statements(engine):
                 continue
             outcome: Outcome = "finding" if engine in case.findings else "honoured"
             mark = pytest.mark.feature(case.line, case.what, outcome, on=(engine,))
             yield pytest.param(engine, case, marks=mark, id=f"{engine}-{case.prefix}")
-
-
-def _refusals() -> Iterator[object]:
-    for case in CASES:
-        for engine, said in case.refused.items():
-            mark = pytest.mark.feature(case.line, case.what, "refused", on=(engine,))
-            yield pytest.param(engine, case, said, marks=mark, id=f"{engine}-{case.prefix}")
 
 
 def _absences() -> Iterator[object]:
@@ -75,7 +67,7 @@ def places(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 def mirrored(places: Places) -> object:
     @cache
     def mirrored_on(engine: str) -> Mirrored:
-        able = [case for case in CASES if case.statements(engine) and engine not in case.refused]
+        able = [case for case in CASES if case.statements(engine)]
         return _mirror(places, engine, able, "all")
 
     return mirrored_on
@@ -108,13 +100,6 @@ def test_what_real_schemas_do_is_mirrored(engine: str, case: Case, mirrored: obj
         assert any(wanted in finding for finding in found.findings)
     else:
         assert not said
-
-
-@pytest.mark.parametrize(("engine", "case", "said"), list(_refusals()))
-def test_what_cannot_be_kept_is_refused(engine: str, case: Case, said: str, places: Places) -> None:
-    beside = next(case for case in CASES if case.prefix == "e05")
-    with pytest.raises(MirrorError, match=said):
-        _mirror(places, engine, [case, beside], case.prefix)
 
 
 @pytest.mark.parametrize(("engine", "text"), list(_absences()))

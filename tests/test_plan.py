@@ -166,6 +166,9 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Profile:
     return learned(path)
 
 
+@pytest.mark.feature(
+    11, "more rows asked for than a junction has pairs", "refused", on=("postgresql", "mariadb", "sqlite", "duckdb")
+)
 def test_what_cannot_be_distinct_is_refused_with_the_numbers(pairs: Profile) -> None:
     cases = {
         "s.main.ab": (

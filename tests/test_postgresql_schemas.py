@@ -20,6 +20,7 @@ from mirror_connectors import (
     load_schema,
 )
 from tests.conformance import execute, reader, writer
+from tests.features import shown_in_schemas
 from tests.golden import cases, spelled
 
 if TYPE_CHECKING:
@@ -65,7 +66,21 @@ def version(url: str) -> int:
     return int(number) // 10_000
 
 
-@pytest.mark.parametrize("title", cases("postgresql"))
+# lines of docs/schemas.md by the first words of a case
+LINES = (
+    ("identity", 17), ("serial", 17), ("defaults", 17), ("generated", 17), ("collations", 30), ("domains", 20), ("enums", 20),
+    ("types of ext", 20), ("uniques whose", 14), ("a primary key", 2), ("partial", 14), ("indexes", 29), ("exclusions", 16),
+    ("checks", 15), ("foreign keys", 6), ("circles", 1), ("inheritance", 12), ("partitions", 13), ("what one part", 13),
+    ("names", 22), ("of version 18", 17),
+)  # fmt: skip
+
+
+def _shown(title: str) -> object:
+    line = next(line for words, line in LINES if title.startswith(words))
+    return pytest.param(title, marks=shown_in_schemas(line, title, "postgresql"), id=title)
+
+
+@pytest.mark.parametrize("title", [_shown(title) for title in cases("postgresql")])
 def test_what_is_declared_is_read_and_made_again(pair: tuple[str, str], title: str) -> None:
     if title.startswith("of version 18") and version(pair[0]) < 18:
         pytest.skip("this server has none of it")
@@ -120,6 +135,8 @@ PROMISES = (
 """Questions to which 0 is the right answer, asked past everything that is tested here."""
 
 
+@pytest.mark.feature(18, "views, functions and triggers on request")
+@pytest.mark.feature(28, "views and materialized views on request, refreshed after the load")
 def test_everything_at_once_is_mirrored_and_made_again(postgresql_url: str, elsewhere: str, tmp_path: Path) -> None:
     execute(postgresql_url, sayable(TORTURE.read_text(encoding="utf-8"), postgresql_url))
     report = mirrored(tmp_path, postgresql_url, elsewhere, ALL_OBJECTS)
@@ -264,6 +281,7 @@ def test_a_role_that_owns_nothing_fills_a_circle(
     assert execute(elsewhere, "SELECT count(*) FROM visit") == [(201,)]
 
 
+@pytest.mark.feature(19, "rows that a policy would hide from the load", "refused")
 def test_rows_that_policies_would_hide_are_refused(postgresql_url: str, elsewhere: str, tmp_path: Path) -> None:
     made = "CREATE TABLE t (id int PRIMARY KEY, v text); ALTER TABLE t ENABLE ROW LEVEL SECURITY"
     name = "hidden_" + urlsplit(elsewhere).path[-14:]

@@ -13,6 +13,7 @@ from mirror import api
 from mirror_connectors import Engine, Mode, ObjectKind, dump_schema, load_schema
 from tests.conformance import driver, execute, reader, writer
 from tests.databases import embedded_url
+from tests.features import shown_in_schemas
 from tests.golden import FOLDER, cases, spelled
 
 if TYPE_CHECKING:
@@ -23,7 +24,16 @@ if TYPE_CHECKING:
 
 ENGINES = ("mariadb", "sqlite", "duckdb")
 EVERYTHING = tuple(ObjectKind)
-CASES = [(engine, title) for engine in ENGINES for title in cases(engine)]
+CASES = [
+    pytest.param(
+        engine,
+        title,
+        marks=shown_in_schemas(title.split()[0], title.partition(" ")[2], engine),
+        id=f"{engine}: {title}",
+    )
+    for engine in ENGINES
+    for title in cases(engine)
+]
 
 
 def run(url: str, script: str) -> None:
@@ -58,7 +68,7 @@ def in_one_name(text: str, url: str) -> list[str]:
     return sorted(re.sub(rf"\b{database}\b", "db", text).splitlines())
 
 
-@pytest.mark.parametrize(("engine", "title"), CASES, ids=[f"{engine}: {title}" for engine, title in CASES])
+@pytest.mark.parametrize(("engine", "title"), CASES)
 def test_what_is_declared_is_read_and_made_again(fresh: Callable[[str, str], str], engine: str, title: str) -> None:
     source_url, target_url = fresh(engine, "golden_source"), fresh(engine, "golden_target")
     statements, said = cases(engine)[title]

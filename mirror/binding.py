@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from mirror.conditions import conditions
-from mirror.generators import Choice, Derived, Drawn, FromLists, Scrambled
+from mirror.generators import Choice, Constant, Derived, Drawn, FromLists, Mask, Scrambled
 from mirror_connectors.errors import PlanError
 from mirror_profiles.rules.evaluate import fixed
 from mirror_profiles.rules.kinds import AllOf, Among, Compares, Fixed, Holds, Missing, MissingWhen, Value, read_by
@@ -162,7 +162,8 @@ def grouped(
 
 def _may_change(plan: ColumnPlan) -> bool:
     match plan.generator:
-        case Drawn() | Scrambled():
+        # what names no row of its own relation, and what is the same in every row, may be missing
+        case Drawn() | Scrambled() | Mask(within=None) | Constant():
             return True
         case FromLists():
             return not plan.generator.unique

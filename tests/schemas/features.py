@@ -822,4 +822,16 @@ CASES = (
         "UNION ALL SELECT b.id FROM r24b_bill b LEFT JOIN (SELECT bill, SUM(price) AS made FROM r24b_line GROUP BY bill) l "
         "ON l.bill = b.id WHERE b.total <> COALESCE(l.made, 0)",
     ),
+    Case(
+        15,
+        "one of several that is not NULL, whatever their types",
+        "e15c",
+        {
+            ALL: """
+                CREATE TABLE e15c_refund (id INTEGER NOT NULL PRIMARY KEY, note VARCHAR(36), kind VARCHAR(20), target UUID,
+                    CHECK (note IS NOT NULL OR (kind IS NOT NULL AND target IS NOT NULL)));
+            """
+        },
+        probe="SELECT id FROM e15c_refund WHERE note IS NULL AND (kind IS NULL OR target IS NULL)",
+    ),
 )

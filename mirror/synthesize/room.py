@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from mirror.plan import KeyPlan, RelationPlan
     from mirror.synthesize import Synthesis
+    from mirror_connectors.schema import RelationName
 
 
 def able(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarray | None:
@@ -36,8 +37,8 @@ def able(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarray |
         if parent.column(theirs).nullable and not relation.relation.column(ours).nullable
     ]
     if key.late:
-        # what keys of a relation that comes later give may depend on this one
-        wanted = [name for name in wanted if not world.plan.relation(parent.name).fills(name)]
+        # what a relation that comes later has from this one depends on it
+        wanted = [name for name in wanted if not _comes_from(world, parent.name, name, relation)]
     found: np.ndarray | None = None
     for name in wanted:
         there = pc.is_valid(world.whole(parent.name, name)).to_numpy(zero_copy_only=False)
@@ -52,6 +53,22 @@ def able(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarray |
         differing = [world.whole(parent.name, pairs[name]) for name in key.only]
         found = _first_of_each(differing, found)
     return found
+
+
+def _comes_from(world: Synthesis, name: RelationName, column: str, relation: RelationPlan) -> bool:
+    """Say whether a column holds what a key gave it, and that key what another did, until one finds rows of the relation given."""
+    seen: set[tuple[RelationName, str]] = set()
+    while (name, column) not in seen:
+        seen.add((name, column))
+        planned = world.plan.relation(name)
+        key = next((key for key in planned.keys if column in key.fills), None)
+        if key is None:
+            return False
+        name = key.foreign_key.parent
+        column = key.foreign_key.parent_columns[key.foreign_key.columns.index(column)]
+        if name == relation.name:
+            return True
+    return True
 
 
 def _first_of_each(columns: Sequence[pa.Array], able_: np.ndarray | None) -> np.ndarray:

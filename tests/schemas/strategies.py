@@ -417,7 +417,8 @@ def _parts(draw: st.DrawFn, relation: Rel) -> None:
 @st.composite
 def _ties(draw: st.DrawFn, relation: Rel) -> None:
     """Add a CHECK between two columns that no key has."""
-    keyed = {name for key in (*relation.keys,) for name in key.columns}.union(relation.primary, *relation.uniques)
+    keyed = {name for key in relation.keys for name in key.columns}.union(relation.primary, *relation.uniques)
+    keyed = keyed.union(*(part.columns for part in relation.parts))
     plain = [column for column in relation.columns if column.name not in keyed and column.check is None]
     pairs = [
         (one, other, asks)

@@ -210,7 +210,7 @@ class Rows:
             share = fan_out.orphans / max(1 - fan_out.nulls, fan_out.orphans)
             lost = (self.uniforms(f"{key.foreign_key}?") < share) & (found != NONE) & bool(key.fills)
             found = np.where(lost | nobody, parents + self.numbers, found)
-        elif nobody.any() and not key.late:
+        elif nobody.any():
             message = (
                 f"{self.plan.name}: rows find no {key.foreign_key.parent} along ({', '.join(key.foreign_key.columns)})"
                 + (f" that agrees with them on ({', '.join(key.shared)})" if key.shared else "")

@@ -168,8 +168,15 @@ def _with_nulls(planned: RelationPlan, unique: Unique) -> Iterator[RelationPlan]
     for switch in sorted(nullable, key=planned.fills):
         others = [name for name in nullable if name != switch]
         group = tuple(name for name in unique.columns if name != switch)
-        yield from _switched(_filled(planned, others), unique, group, (((Missing(switch),),),), switch)
-    yield _filled(planned, nullable)
+        if not _changed(planned, others):
+            yield from _switched(_filled(planned, others), unique, group, (((Missing(switch),),),), switch)
+    if not _changed(planned, nullable):
+        yield _filled(planned, nullable)
+
+
+def _changed(planned: RelationPlan, names: Collection[str]) -> bool:
+    """Say whether another key makes some of the columns NULL in rows too many."""
+    return any(sole.switch in names for sole in planned.soles)
 
 
 def _filled(planned: RelationPlan, names: Collection[str]) -> RelationPlan:
@@ -181,7 +188,7 @@ def _filled(planned: RelationPlan, names: Collection[str]) -> RelationPlan:
     keys = tuple(
         replace(key, fan_out=replace(key.fan_out, nulls=0.0)) if key.optional in names else key for key in planned.keys
     )
-    return replace(planned, columns=filled, keys=keys)
+    return replace(planned, columns=filled, keys=keys, full=planned.full.union(names))
 
 
 def _switched(
@@ -226,7 +233,7 @@ def _drawable(planned: RelationPlan, switch: str) -> RelationPlan:
 
 def _can_switch(planned: RelationPlan, switch: str, condition: tuple[AnyOf, ...]) -> bool:
     plan, column = planned.column(switch), planned.relation.column(switch)
-    if any(switch in read_by(part) and len(read_by(part)) > 1 for part in condition):
+    if switch in planned.full or any(switch in read_by(part) and len(read_by(part)) > 1 for part in condition):
         return False
     nulls = only_of_nulls(condition, switch)
     if nulls and not column.nullable:

@@ -229,6 +229,9 @@ class _Planner:
         planned = RelationPlan(relation, rows, keys, tuple(columns), None, tuple(choices.distinct))
         planned, unmade = close(planned, choices.open)
         if unmade:
+            if everywhere.issuperset(unmade):
+                message = f"{unmade[0]}: no way is known to keep it beside the other keys; leave the relation out with exclude"
+                raise PlanError(message)
             # no column can be changed to keep them: then they are kept like keys of all rows
             del self.findings[said:]
             return self._relation(profile, owner, everywhere.union(unmade))

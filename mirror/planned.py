@@ -97,6 +97,8 @@ class RelationPlan:
     """Conditions that tie columns together; no column is in two groups."""
     soles: tuple[Sole, ...] = ()
     """What is kept by changing a column in rows too many; none waits for one after it."""
+    full: frozenset[str] = frozenset()
+    """Columns that are NULL in no row, though they might be, for keys to which NULLs are equal."""
 
     def group(self, column: str) -> Group | None:
         """Return the group that a column is in; None when no condition ties it to others."""

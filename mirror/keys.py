@@ -307,6 +307,7 @@ class _Decider:
         for option in self._options(wanted, references) if only else ():
             used = {option.finds[0], option.finds[2]} if option.finds else set()
             used |= {option.limit[1]} if option.limit else set()
+            used |= {getattr(made, side, None) for _, made in option.generators for side in ("within", "foreign_key")}
             chosen = tuple((name, part) for name, part in only.items() if name in used)
             yield replace(option, only=chosen, enough=False)
 

@@ -33,7 +33,7 @@ from mirror_profiles.rules.spelling import spell
 from mirror_profiles.structure import MIRRORED, own_columns, precedence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from mirror.config import Config
     from mirror_profiles.profile import ColumnProfile, Copy, FanOut, Profile, RelationProfile
@@ -188,15 +188,9 @@ class _Planner:
             return self._copied(relation, profile, profile.copy, keys)
         allowed, bounds = self._checks(relation, profile)
         given = {column for key in keys for column in key.fills}
-        same = {
-            child: FromParent(str(key.foreign_key), parent)
-            for key in keys
-            for child, parent in key.foreign_key.same
-            if child not in given
-        }
-        lent = {
-            name: made for name, made in self.rules.copied(relation.name, keys).items() if name not in {*given, *same}
-        }
+        same = _same(keys, given)
+        copied = self.rules.copied(relation.name, keys)
+        lent = {name: made for name, made in copied.items() if name not in {*given, *same}}
         same |= lent
         wanted = self._wanted(profile)
         plain = frozenset(column.name for column in profile.columns) - given - set(same)
@@ -221,25 +215,22 @@ class _Planner:
                 why = "rule" if column.name in lent else "link"
                 base = replace(base, generator=generator, rule=f"{why}: same value as the parent")
             columns.append(base)
-        columns = [replace(column, referred=self._referred(relation, column.column)) for column in columns]
-        columns, overlapping = stretched(relation, columns, self._engine(relation))
+        referred = (replace(column, referred=self._referred(relation, column.column)) for column in columns)
+        columns, overlapping = stretched(relation, tuple(referred), self._engine(relation))
         self.findings.extend(overlapping)
         rows = self._limited(relation, keys, choices, wanted)
         self._check_parents(relation, rows, keys)
         planned = RelationPlan(relation, rows, keys, tuple(columns), None, tuple(choices.distinct))
         planned, unmade = close(planned, choices.open)
         if unmade:
-            if everywhere.issuperset(unmade):
-                message = f"{unmade[0]}: no way is known to keep it beside the other keys; leave the relation out with exclude"
-                raise PlanError(message)
+            _refuse_again(unmade, everywhere)
             # no column can be changed to keep them: then they are kept like keys of all rows
             del self.findings[said:]
             return self._relation(profile, owner, everywhere.union(unmade))
         still = self._referred_columns(relation).union(*((sole.switch, *sole.needs) for sole in planned.soles))
         made, notes = derived(relation, planned.columns, self.rules, keys, still)
         self.unkept.extend(notes)
-        bounds = [*bounds, *self.rules.conditions.get(relation.name, ())]
-        groups, stuck = grouped(relation, made, bounds, still)
+        groups, stuck = grouped(relation, made, [*bounds, *self.rules.conditions.get(relation.name, ())], still)
         for bound in stuck:
             why = "the columns that it binds are made by keys and other rules"
             if bound.rule is not None:
@@ -621,6 +612,23 @@ class _Planner:
         if key is not None:
             return ColumnPlan(profile.name, key, "key", default.profile, domain)
         return ColumnPlan(profile.name, default.generator, default.why, default.profile, domain)
+
+
+def _same(keys: Sequence[KeyPlan], given: Collection[str]) -> dict[str, FromParent]:
+    """Return the columns that links say are the parent's, but those that a key gives."""
+    return {
+        child: FromParent(str(key.foreign_key), parent)
+        for key in keys
+        for child, parent in key.foreign_key.same
+        if child not in given
+    }
+
+
+def _refuse_again(unmade: Sequence[str], everywhere: frozenset[str]) -> None:
+    """Raise PlanError for keys that are not kept even as keys of all rows."""
+    if everywhere.issuperset(unmade):
+        message = f"{unmade[0]}: no way is known to keep it beside the other keys; leave the relation out with exclude"
+        raise PlanError(message)
 
 
 def _spared(key: KeyPlan) -> bool:

@@ -188,10 +188,9 @@ class _Planner:
             return self._copied(relation, profile, profile.copy, keys)
         allowed, bounds = self._checks(relation, profile)
         given = {column for key in keys for column in key.fills}
-        same = _same(keys, given)
-        copied = self.rules.copied(relation.name, keys)
-        lent = {name: made for name, made in copied.items() if name not in {*given, *same}}
-        same |= lent
+        linked, copied = _same(keys, given), self.rules.copied(relation.name, keys)
+        lent = {name: made for name, made in copied.items() if name not in {*given, *linked}}
+        same = linked | lent
         wanted = self._wanted(profile)
         plain = frozenset(column.name for column in profile.columns) - given - set(same)
         references = tuple(self._reference(relation, key) for key in keys)

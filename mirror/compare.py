@@ -285,8 +285,7 @@ class _World:
         for column in ruled:
             self._note(column_place(name, column), "not scored: a rule makes its values, not the profile")
         learned = replace(profiled, columns=tuple(c for c in profiled.columns if c.name not in ruled))
-        keys = {str(key): key for key in self.schema.parents_of(name)}
-        values, notes = column_scores(placed, learned, keys, self.placed)
+        values, notes = column_scores(placed, learned)
         self.findings.extend(notes)
         for where, value in values:
             yield Score("marginal", where, value, self.config.compare.marginals)

@@ -106,7 +106,8 @@ def default_generator(
         case Numeric() | Temporal() | Categorical() | Boolean():
             if profile.released == "public" and domain is not None:
                 profile = replace(profile, marginal=within(marginal, domain.low, domain.high))
-            why = "marginal" if profile.dependence is None else "marginal given " + _explained_by(profile)
+            explained = _explained_by(profile)
+            why = f"marginal given {explained}" if explained else "marginal"
             if profile.released == "public":
                 why = "public default, by name and type"
             return Default(Drawn(), why, profile)
@@ -140,13 +141,7 @@ def _counting(column: Column) -> Generator:
 
 
 def _explained_by(profile: ColumnProfile) -> str:
-    if profile.dependence is None:
-        return ""
-    names = [
-        "fan-out" if explainer.column is None else explainer.column + (" of parent" if explainer.foreign_key else "")
-        for explainer in profile.dependence.explainers
-    ]
-    return ", ".join(names)
+    return ", ".join(dict.fromkeys(explainer.spelling for explainer in profile.explainers))
 
 
 def _is_uuid(marginal: Marginal, column: Column) -> bool:
@@ -188,7 +183,7 @@ def _unknown(relation: Relation, profile: ColumnProfile, marginal: Empty, domain
     match public:
         case Numeric() | Temporal() | Categorical() | Boolean():
             public = within(public, domain.low, domain.high)
-            known = replace(profile, marginal=public, anchor=None, dependence=None, released="public")
+            known = replace(profile, marginal=public, gaps=(), dependence=None, released="public")
             return Default(Drawn(), "public default", known)
         case _:
             return Default(Scrambled(None, "text"), "public default", profile)

@@ -11,7 +11,7 @@ from mirror.defaults import grammar
 from mirror.plausible import After, is_moment, plausible, rising, share_of_nulls
 from mirror_connectors.schema import Finding, ForeignKey, Key, Relation, RelationName, Schema
 from mirror_profiles.columns.kinds import Empty, Identifier, Numeric, Text
-from mirror_profiles.profile import Anchor, ColumnProfile, FanOut, Profile, RelationProfile
+from mirror_profiles.profile import Anchor, ColumnProfile, FanOut, Gap, Profile, RelationProfile
 from mirror_profiles.structure import columns_of_keys, nullable, owners, precedence
 
 if TYPE_CHECKING:
@@ -90,13 +90,14 @@ def _column(
     column = relation.column(found.name)
     nulls = share_of_nulls(column, needed=needed)
     if after is not None:
-        anchor = Anchor(after.anchor, None)
-        return ColumnProfile(found.name, nulls, after.gap, anchor, None, "public")
+        days = plausible(column, relation)
+        gaps = (Gap(Anchor(after.anchor, None), after.gap),)
+        return ColumnProfile(found.name, nulls, days or after.gap, None, gaps, "public")
     known = plausible(column, relation) if column.enum is not None or grammar(column) is None else None
     marginal = known or Empty(withheld=True)
     if unique and not isinstance(marginal, Text | Identifier):
         marginal = Identifier(None)
-    return ColumnProfile(found.name, nulls, marginal, None, None, "public")
+    return ColumnProfile(found.name, nulls, marginal, None, (), "public")
 
 
 def _fan_out(schema: Schema, key: ForeignKey, rows: Mapping[RelationName, int]) -> FanOut:

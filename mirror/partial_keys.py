@@ -100,7 +100,7 @@ def outcomes(plan: ColumnPlan, parts: Sequence[AnyOf], type_: pa.DataType, *, nu
     nulls = plan.profile.nulls if nullable else 0.0
     weights = np.array([nulls, *(np.asarray(columns.weights(marginal) or (1.0,)) * (1 - nulls))])
     codes = np.arange(len(weights), dtype=np.int16)
-    if isinstance(marginal, Numeric | Temporal | Categorical | Boolean) and plan.profile.anchor is None:
+    if isinstance(marginal, Numeric | Temporal | Categorical | Boolean) and not plan.profile.gaps:
         found = []
         for place in (0.0, 1.0 - _LITTLE):
             values = columns.decode(marginal, codes, np.full(len(codes), place), type_)
@@ -224,9 +224,9 @@ def _drawable(planned: RelationPlan, switch: str) -> RelationPlan:
     values = plan.generator.values
     marginal = Categorical(values, (1 / len(values),) * len(values), 0.0)
     if {value.lower() for value in values} == {"true", "false"}:
-        profile = replace(plan.profile, marginal=Boolean(0.5), anchor=None, dependence=None)
+        profile = replace(plan.profile, marginal=Boolean(0.5), gaps=(), dependence=None)
     else:
-        profile = replace(plan.profile, marginal=marginal, anchor=None, dependence=None)
+        profile = replace(plan.profile, marginal=marginal, gaps=(), dependence=None)
     drawn = replace(plan, generator=Drawn(), profile=profile)
     return replace(planned, columns=tuple(drawn if one.column == switch else one for one in planned.columns))
 
@@ -260,7 +260,7 @@ def _acyclic(planned: RelationPlan) -> RelationPlan | None:
         if place is None:
             return None
         freed = tuple(
-            replace(one, profile=replace(one.profile, dependence=None)) if one.column == place else one
+            replace(one, profile=replace(one.profile, dependence=None, gaps=())) if one.column == place else one
             for one in planned.columns
         )
         planned = replace(planned, columns=freed)
@@ -283,10 +283,8 @@ def _circle(planned: RelationPlan) -> list[tuple[str, str]] | None:
 
 def _explainers(planned: RelationPlan, name: str) -> set[str]:
     """Return the columns that a column is only explained by, and could do without."""
-    profile = planned.column(name).profile
-    if profile.dependence is None:
-        return set()
-    return {other for one in profile.dependence.explainers for other in _seen(planned, one.column, one.foreign_key)}
+    explainers = planned.column(name).profile.explainers
+    return {other for one in explainers for other in _seen(planned, one.column, one.foreign_key)}
 
 
 def _seen(planned: RelationPlan, column: str | None, foreign_key: str | None) -> Iterator[str]:

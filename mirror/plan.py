@@ -207,7 +207,7 @@ class _Planner:
                 continue
             if column.name in choices.scarce:
                 nulls = 1 - choices.scarce[column.name] / max(wanted, 1)
-                column = replace(column, dependence=None, nulls=max(column.nulls, nulls))  # noqa: PLW2901
+                column = replace(column, dependence=None, gaps=(), nulls=max(column.nulls, nulls))  # noqa: PLW2901
             base = self._column(relation, column, choices.generators.get(column.name), allowed.get(column.name))
             if column.name in same:
                 generator = replace(same[column.name], otherwise=base.generator)
@@ -575,7 +575,7 @@ class _Planner:
         one = (
             1 / max(self._wanted(self.profile.relation(name)), 1) if any(found.children for found in fan_outs) else 0.0
         )
-        return replace(profile, dependence=None, nulls=min(profile.nulls, 1 - max(some, one)))
+        return replace(profile, dependence=None, gaps=(), nulls=min(profile.nulls, 1 - max(some, one)))
 
     def _share_of_parents(self, key: ForeignKey) -> float:
         """Return the share of parents that have a child, as far as it is known."""

@@ -413,19 +413,12 @@ def profile_tables(profile: Profile) -> Iterator[Table]:
 
 
 def _column_row(column: ColumnProfile) -> tuple[str, ...]:
-    reasons = (
-        [] if column.dependence is None else [_explainer(e.column, e.foreign_key) for e in column.dependence.explainers]
-    )
+    reasons = list(dict.fromkeys(explainer.spelling for explainer in column.explainers))
     if column.anchor is not None:
-        reasons.append(f"not before {_explainer(column.anchor.column, column.anchor.foreign_key)}")
+        of = f" of {column.anchor.foreign_key.rpartition(' -> ')[2]}" if column.anchor.foreign_key else ""
+        reasons.append(f"not before {column.anchor.column}{of}")
     kind = column.marginal.kind
     return (column.name, kind, _share(column.nulls), _learned(column.marginal), ", ".join(reasons), column.released)
-
-
-def _explainer(column: str | None, foreign_key: str | None) -> str:
-    if column is None:
-        return f"number of {foreign_key}"
-    return column if foreign_key is None else f"{column} of {foreign_key.rpartition(' -> ')[2]}"
 
 
 def _learned(marginal: Marginal) -> str:

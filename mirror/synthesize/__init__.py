@@ -26,6 +26,7 @@ from mirror.synthesize.structure import Room, Structure
 from mirror.synthesize.together import find_all, needs_all, places_beside
 from mirror_connectors.base import writable_columns
 from mirror_profiles.columns import numeric
+from mirror_profiles.dependence import Sampler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from mirror.partial_keys import Sole
     from mirror.plan import KeyPlan, Plan, RelationPlan
     from mirror_connectors.schema import RelationName
-    from mirror_profiles.profile import FanOut
+    from mirror_profiles.profile import Dependence
 
 __all__ = ["Synthesis"]
 
@@ -59,6 +60,9 @@ class Synthesis:
         self._candidates: dict[tuple[RelationName, str], Candidates] = {}
         self._laid: dict[tuple[RelationName, Stretched], tuple[pa.Array, pa.Array]] = {}
         self._kept_codes: dict[tuple[RelationName, Sole], np.ndarray] = {}
+        self._referred: dict[RelationName, frozenset[str]] = {}
+        self._samplers: dict[int, Sampler] = {}
+        self._kinds: dict[tuple[RelationName, str], np.ndarray] = {}
 
     def batches(self, name: RelationName) -> Iterator[pa.RecordBatch]:
         """Yield a relation's rows in order, one batch for each block that has any: the columns that a load supplies, in their Arrow types."""
@@ -167,12 +171,101 @@ class Synthesis:
         relation = self.plan.relation(name)
         return room.of_parents(self, relation, relation.key(str(relation.owner)))
 
-    def children(self, foreign_key: str, rows: Rows) -> tuple[np.ndarray, FanOut]:
-        """Return how many rows find each row of a parent by a foreign key, int64, and the fan-out."""
+    def children(self, foreign_key: str, rows: Rows) -> np.ndarray:
+        """Return how many rows find each row of a parent by a foreign key, int64."""
         name, key = self._referring[foreign_key]
         if key.finds is Finds.OWNER:
-            return self.structure.children(name, rows.span), key.fan_out
-        return self.deal(name, foreign_key).counts[rows.span.start : rows.span.end], key.fan_out
+            return self.structure.children(name, rows.span)
+        return self.deal(name, foreign_key).counts[rows.span.start : rows.span.end]
+
+    def identities(self, rows: Rows, foreign_key: str) -> np.ndarray:
+        """Return which of few parents each row finds: 1 for the one with most children, …, 0 for none, int16; see `FanOut.identities`."""
+        key = rows.plan.key(foreign_key)
+        place = self._place_of(rows.plan.name, key)
+        found = rows.parents(foreign_key)
+        there = (found >= 0) & (found < len(place))
+        if not len(place):
+            return np.zeros(len(rows), dtype=np.int16)
+        code = np.minimum(place, key.fan_out.identities) + 1
+        return np.where(there, code[np.where(there, found, 0)], 0).astype(np.int16)
+
+    def _place_of(self, name: RelationName, key: KeyPlan) -> np.ndarray:
+        """Return each parent's place by the number of its children, or in the order of the rows that are copied, int64."""
+        parents = self.rows(key.foreign_key.parent)
+        if key.fan_out.by_row:
+            return np.arange(parents)
+        if key.finds is Finds.OWNER:
+            counts = np.diff(self.structure.ends(name))
+        else:
+            counts = self.deal(name, str(key.foreign_key)).counts
+        place = np.empty(parents, dtype=np.int64)
+        place[np.argsort(-counts, kind="stable")] = np.arange(parents)
+        return place
+
+    def chosen(self, rows: Rows, key: KeyPlan, codes: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+        """Return parents of the identities drawn (from 1), int64; one more than there are identities is any other parent, by its children."""
+        place = self._place_of(rows.plan.name, key)
+        order = np.argsort(place)
+        others = order[key.fan_out.identities :]
+        found = order[np.minimum(codes.astype(np.int64) - 1, len(order) - 1).clip(0)]
+        rest = (codes > key.fan_out.identities) & bool(len(others))
+        if rest.any():
+            weights = np.cumsum(self.deal(rows.plan.name, str(key.foreign_key)).counts[others] + 1e-9)
+            at = np.searchsorted(weights, uniforms[rest] * weights[-1], side="right").clip(0, len(others) - 1)
+            found[rest] = others[at]
+        return found
+
+    def kinds(self, name: RelationName, foreign_key: str) -> np.ndarray:
+        """Return the kind of each parent along a foreign key, int16 from 1; 0 for those that have no children."""
+        place = (name, foreign_key)
+        if place not in self._kinds:
+            key = self.plan.relation(name).key(foreign_key)
+            parent = key.foreign_key.parent
+            counts = self.deal(name, foreign_key).counts
+            drawn = [
+                self._drawn_kinds(self.block(parent, block), key) for block in range(self.structure.blocks(parent))
+            ]
+            self._kinds[place] = np.where(counts > 0, np.concatenate(drawn), 0).astype(np.int16)
+        return self._kinds[place]
+
+    def _drawn_kinds(self, rows: Rows, key: KeyPlan) -> np.ndarray:
+        found, uniforms = key.fan_out.kinds, rows.uniforms(f"{key.foreign_key} kind")
+        if found is None or found.dependence is None:
+            upper = np.cumsum(found.weights if found else (1.0,))
+            return np.searchsorted(upper / upper[-1], uniforms, side="right").clip(0, len(upper) - 1) + 1
+        seen = [rows.explaining(explainer) for explainer in found.dependence.explainers]
+        return self.sampler(found.dependence).draw(seen, uniforms)
+
+    def kinds_found(self, rows: Rows, foreign_key: str) -> np.ndarray:
+        """Return the kind of the parent that each row finds, int16; 0 where there is none."""
+        kinds, found = self.kinds(rows.plan.name, foreign_key), rows.parents(foreign_key)
+        there = (found >= 0) & (found < len(kinds))
+        return np.where(there, kinds[np.where(there, found, 0)] if len(kinds) else 0, 0).astype(np.int16)
+
+    def stubs_of_kinds(self, name: RelationName, key: KeyPlan) -> np.ndarray:
+        """Return how many children the parents of each kind have, from those without a kind on."""
+        kinds, counts = self.kinds(name, str(key.foreign_key)), self.deal(name, str(key.foreign_key)).counts
+        return np.bincount(
+            kinds, weights=counts, minlength=len(key.fan_out.kinds.weights) + 1 if key.fan_out.kinds else 1
+        )
+
+    def relation_of(self, foreign_key: str) -> RelationName | None:
+        """Return the relation that a foreign key belongs to; None when the plan does not make it."""
+        found = self._referring.get(foreign_key)
+        return None if found is None else found[0]
+
+    def referred(self, name: RelationName) -> frozenset[str]:
+        """Return a relation's columns that foreign keys refer to."""
+        if name not in self._referred:
+            keys = [key for key in self.plan.schema.foreign_keys if key.parent == name]
+            self._referred[name] = frozenset(column for key in keys for column in key.parent_columns)
+        return self._referred[name]
+
+    def sampler(self, dependence: Dependence) -> Sampler:
+        """Return what draws by a dependence; it is made ready once."""
+        if id(dependence) not in self._samplers:
+            self._samplers[id(dependence)] = Sampler(dependence)
+        return self._samplers[id(dependence)]
 
     def parent_codes(self, rows: Rows, foreign_key: str, column: str) -> np.ndarray:
         """Return the codes that a column of the parent has for each child row, 0 where there is no parent."""

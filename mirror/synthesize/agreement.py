@@ -71,8 +71,18 @@ _SEXES: Mapping[str, tuple[str, str]] = MappingProxyType(
 class Rows:
     """Rows of one locale. What is asked for is made once; what is known already is taken as given."""
 
-    def __init__(self, seeds: Seeds, locale: str, known: Mapping[Meaning, pa.Array], *, employed: bool) -> None:
+    def __init__(
+        self,
+        seeds: Seeds,
+        locale: str,
+        known: Mapping[Meaning, pa.Array],
+        *,
+        employed: bool,
+        sizes: Mapping[Meaning, npt.NDArray[np.int64]] | None = None,
+    ) -> None:
         self.seeds = seeds
+        self.sizes = sizes or {}
+        """How many letters names are to have."""
         self.locale = settled(locale)
         self.known = known
         self.employed = employed
@@ -128,11 +138,11 @@ class Rows:
 
     @cached_property
     def _given_index(self) -> npt.NDArray[np.int64]:
-        return self._people.given.index(self.noise("given"), self.female)
+        return self._people.given.index(self.noise("given"), self.female, self.sizes.get(Meaning.GIVEN_NAME))
 
     @cached_property
     def _family_index(self) -> npt.NDArray[np.int64]:
-        return self._people.family.index(self.noise("family"), self.female)
+        return self._people.family.index(self.noise("family"), self.female, self.sizes.get(Meaning.FAMILY_NAME))
 
     @cached_property
     def _split_name(self) -> tuple[pa.Array, pa.Array] | None:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from mirror.synthesize import ascii as spelling
-from mirror.synthesize.letters import Pattern, Seeds, Tape, Words, below, noise, strings, take
+from mirror.synthesize.letters import Pattern, Seeds, Tape, Words, below, characters, noise, strings, take
 from mirror.synthesize.lexicon import DEFAULT, Phrase, Rule, faker, home, phrase, rule
 
 if TYPE_CHECKING:
@@ -46,11 +46,29 @@ class Names:
         values = women.values if men is women else pa.concat_arrays([women.values, men.values])
         return cls(women, men, values, letters_of(values, spelled))
 
-    def index(self, words: Seeds, female: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        """Return a position among the values per row."""
+    def index(
+        self, words: Seeds, female: npt.NDArray[np.bool_], lengths: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.int64]:
+        """Return a position among the values per row; with ``lengths``, of a name that has so many letters, or as near as there are."""
+        if lengths is not None:
+            return self._sized(words, female, lengths)
         if self.men is self.women:
             return self.women.index(words)
         return np.where(female, self.women.index(words), self.men.index(words) + len(self.women.values))
+
+    def _sized(
+        self, words: Seeds, female: npt.NDArray[np.bool_], lengths: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        found = np.zeros(len(words), dtype=np.int64)
+        for mine, names, start in ((female, self.women, 0), (~female, self.men, len(self.women.values))):
+            sizes = characters(names.values)
+            order = np.argsort(sizes, kind="stable")
+            there = np.unique(sizes)
+            wanted = there[np.abs(there[None, :] - lengths[mine][:, None]).argmin(1)]
+            first, end = np.searchsorted(sizes[order], wanted), np.searchsorted(sizes[order], wanted, side="right")
+            chosen = first + below(words[mine], (end - first).astype(np.uint64))
+            found[mine] = order[chosen] + (0 if self.men is self.women else start)
+        return found
 
 
 def letters_of(values: pa.Array, spelled: dict[str, str] | None = None) -> pa.Array:

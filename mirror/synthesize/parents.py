@@ -58,6 +58,11 @@ class Deal:
         """How many parents can be found."""
         return self.parents if self._able is None else len(self._able)
 
+    @property
+    def free(self) -> bool:
+        """Whether any parent may have any number of children."""
+        return self._able is None and bool(self.parents)
+
     def dealt(self, rows: np.ndarray) -> np.ndarray:
         """Return a parent for each child row; parents keep their share of children."""
         if not self.ends[-1]:

@@ -29,17 +29,18 @@ from mirror.generators import (
     Sibling,
     Stretched,
 )
-from mirror.synthesize import places, text, ways
+from mirror.synthesize import places, relatives, text, ways
 from mirror.synthesize.apart import distinct_places, ranks, rising
 from mirror.synthesize.derived import derive
 from mirror.synthesize.parents import NONE, earlier_rows
+from mirror.synthesize.sequence import Sequence
 from mirror.synthesize.settled import settled
 from mirror.synthesize.soles import kept
 from mirror.synthesize.streams import Permutation, stream
 from mirror.synthesize.stretches import laid
 from mirror.synthesize.together import needs_all
 from mirror_connectors.errors import PlanError
-from mirror_profiles import columns, dependence
+from mirror_profiles import columns
 from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.columns.kinds import Boolean, Categorical, Numeric, Temporal, Tick
 from mirror_profiles.matching import match
@@ -52,10 +53,8 @@ if TYPE_CHECKING:
     from mirror.plan import ColumnPlan, KeyPlan, RelationPlan
     from mirror.synthesize import Synthesis
     from mirror.synthesize.structure import Span
+    from mirror_connectors.schema import RelationName
     from mirror_profiles.profile import Explainer
-
-_DECADE = 315_532_800_000_000
-"""Microseconds from 1970 to 1980: where a gap starts whose anchor is NULL."""
 
 
 class Rows:
@@ -132,6 +131,10 @@ class Rows:
                     uniforms = self.uniforms(f"{spelling} row") if key.finds is Finds.SIBLING else None
                     found = earlier_rows(self.owners, uniforms)
                     found = np.where(found == NONE, NONE, found + self.span.start)
+                case Finds.DEALT if key.fan_out.choice is not None and deal.free:
+                    seen = [self.explaining(explainer) for explainer in key.fan_out.choice.explainers]
+                    codes = self._world.sampler(key.fan_out.choice).draw(seen, self.uniforms(f"{spelling} choice"))
+                    found = self._world.chosen(self, key, codes, self.uniforms(f"{spelling} other"))
                 case Finds.DEALT:
                     found = deal.dealt(numbers)
                 case Finds.INJECTED:
@@ -150,6 +153,15 @@ class Rows:
             return self._rooted(key, found, deal.roots)
         self._lent[spelling] = found
         return self._thinned(key, found, deal.parents, exact=deal.exact)
+
+    def kind_wanted(self, key: KeyPlan) -> np.ndarray:
+        """Draw of which kind of parent each row is to find one, int64 from 1."""
+        fan_out, uniforms = key.fan_out, self.uniforms(f"{key.foreign_key} choice")
+        if fan_out.choice is None or fan_out.kinds is None:
+            weights = np.cumsum(self._world.stubs_of_kinds(self.plan.name, key))
+            return np.searchsorted(weights, uniforms * weights[-1], side="right").clip(0, len(weights) - 1)
+        seen = [self.explaining(explainer) for explainer in fan_out.choice.explainers]
+        return self._world.sampler(fan_out.choice).draw(seen, uniforms).astype(np.int64)
 
     def _groups(self, key: KeyPlan) -> np.ndarray:
         """Return which of a key's candidates agree with each row on the columns that are given."""
@@ -236,16 +248,29 @@ class Rows:
             # what rows that a derived column is made of depend on is what it was drawn to be;
             # an interval is moved once all that it explains, its own end included, may know where it was drawn
             return self._drawn_codes(plan.column)
-        if isinstance(marginal, Numeric | Temporal | Categorical | Boolean) and plan.profile.anchor is None:
+        if isinstance(marginal, Numeric | Temporal | Categorical | Boolean):
             return columns.encode(marginal, self.array(plan.column))
         if isinstance(generator, FromParent | Null | Copied):
             return pc.is_valid(self.array(plan.column)).to_numpy(zero_copy_only=False).astype(np.int16)
         return self._drawn_codes(plan.column)
 
+    @property
+    def owner_name(self) -> RelationName | None:
+        """The relation that owns the rows."""
+        return None if self.plan.owner is None else self.plan.key(self.plan.owner).foreign_key.parent
+
+    def column(self, name: str) -> ColumnPlan:
+        """Return the plan of a column."""
+        return self._columns[name]
+
+    def drawn(self, column: str) -> np.ndarray:
+        """Return the codes that were drawn for a column before keys had their say, int16."""
+        return self._drawn_codes(column)
+
     def _drawn_codes(self, column: str) -> np.ndarray:
         """Return what was drawn for a column before keys had their say."""
         if column not in self._drawings:
-            codes = self._draw_codes(self._columns[column])
+            codes = self._first_codes(self._columns[column])
             for sole in self.plan.soles:
                 if sole.switch == column:
                     self._before[sole] = codes
@@ -256,7 +281,7 @@ class Rows:
     def codes_before(self, sole: Sole) -> np.ndarray:
         """Return the codes of the column that a partial key changes, before it does."""
         if sole not in self._before:
-            codes = self._draw_codes(self._columns[sole.switch])
+            codes = self._first_codes(self._columns[sole.switch])
             for one in self.plan.soles:
                 if one == sole:
                     break
@@ -265,21 +290,41 @@ class Rows:
             self._before[sole] = codes
         return self._before[sole]
 
+    def _first_codes(self, plan: ColumnPlan) -> np.ndarray:
+        return self.sequence.codes[plan.column] if self.is_sequenced(plan) else self._draw_codes(plan)
+
+    @cached_property
+    def sequence(self) -> Sequence:
+        """The columns that follow from one another and from the rows before."""
+        return Sequence(self._world, self)
+
+    def is_sequenced(self, plan: ColumnPlan) -> bool:
+        """Say whether a column is drawn with all others that something explains."""
+        return self.is_late(plan) and (plan.profile.dependence is not None or bool(plan.profile.gaps))
+
+    def is_late(self, plan: ColumnPlan) -> bool:
+        """Say whether a column is drawn once keys are known: no key fills it, and none refers to it."""
+        return not self.plan.fills(plan.column) and plan.column not in self._world.referred(self.plan.name)
+
     def _draw_codes(self, plan: ColumnPlan) -> np.ndarray:
+        if plan.profile.dependence is None:
+            return self.alone(plan)
+        before = self.plan.fills(plan.column)
+        seen = [self.explaining(explainer, before=before) for explainer in plan.profile.dependence.explainers]
+        codes = self._world.sampler(plan.profile.dependence).draw(seen, self.uniforms(f"{plan.column} codes"))
+        return codes if self.plan.relation.column(plan.column).nullable else np.maximum(codes, 1)
+
+    def alone(self, plan: ColumnPlan) -> np.ndarray:
+        """Draw a column's codes by its marginal alone."""
         profile = plan.profile
-        if profile.dependence is not None and not isinstance(plan.generator, DistinctWithinOwner):
-            before = self.plan.fills(plan.column)
-            seen = [self._explaining(explainer, before=before) for explainer in profile.dependence.explainers]
-            uniforms = self.uniforms(f"{plan.column} codes")
-            codes = dependence.draw(profile.dependence.table, dependence.cells_of(profile.dependence, seen), uniforms)
-        else:
-            uniforms = (self._order(plan) + 0.5) / max(self.plan.rows, 1)
-            shares = np.array([profile.nulls, *(np.asarray(columns.weights(profile.marginal)) * (1 - profile.nulls))])
-            upper = np.cumsum(shares)
-            codes = np.searchsorted(upper / upper[-1], uniforms, side="right").clip(0, len(shares) - 1).astype(np.int16)
-        if not self.plan.relation.column(plan.column).nullable:
-            codes = np.maximum(codes, 1)
-        return codes
+        uniforms = (self._order(plan) + 0.5) / max(self.plan.rows, 1)
+        shares = np.array([profile.nulls, *(np.asarray(columns.weights(profile.marginal)) * (1 - profile.nulls))])
+        if not self.plan.relation.column(plan.column).nullable and len(shares) > 1:
+            shares[0] = 0
+        upper = np.cumsum(shares)
+        if not upper[-1]:
+            return np.zeros(len(self), dtype=np.int16)
+        return np.searchsorted(upper / upper[-1], uniforms, side="right").clip(0, len(shares) - 1).astype(np.int16)
 
     def _order(self, plan: ColumnPlan) -> np.ndarray:
         """Return each row's place in the order of a column's codes, NULLs first, if nothing explains it, int64.
@@ -290,16 +335,12 @@ class Rows:
         name = "codes" if plan.referred else f"{plan.column} codes"
         return Permutation(self.plan.rows, self._world.plan.seed, self.plan.name, name)(self.numbers)
 
-    def _explaining(self, explainer: Explainer, *, before: bool) -> np.ndarray:
-        """Return the codes of what explains a column; ``before`` any key has found its parent, if the column is part of one."""
-        if explainer.foreign_key is None:
-            return (self._drawn_codes if before else self.codes)(str(explainer.column))
-        if explainer.column is None:
-            counts, fan_out = self._world.children(str(explainer.foreign_key), self)
-            if fan_out.marginal is None:
-                return np.zeros(len(self), dtype=np.int16)
-            return numeric.encode(fan_out.marginal, counts.astype(float))
-        return self._world.parent_codes(self, explainer.foreign_key, explainer.column)
+    def explaining(self, explainer: Explainer, *, before: bool = False) -> np.ndarray:
+        """Return the codes of what explains a column, other than late columns of the same row.
+
+        ``before`` any key has found its parent, if the column is part of one.
+        """
+        return relatives.codes(self._world, self, explainer, before=before)
 
     @property
     def seed(self) -> int:
@@ -372,7 +413,7 @@ class Rows:
         type_ = self.plan.relation.column(plan.column).type
         match generator:
             case FromParent():
-                return self._from_parent(plan, generator, type_)
+                return self._from_parent(plan, generator)
             case Copied() if self.plan.copy is not None:
                 return self.plan.copy.rows.column(plan.column).combine_chunks()[self.span.start : self.span.end]
             case Copied() | Null():
@@ -412,7 +453,11 @@ class Rows:
             return self._places(generator.within)
         counts = generator.counts if isinstance(generator, Choice) else None
         column = self._columns[counts or plan.column]
-        if self.plan.relation.column(column.column).nullable and column.profile.dependence is None:
+        if (
+            self.plan.relation.column(column.column).nullable
+            and column.profile.dependence is None
+            and not column.profile.gaps
+        ):
             return self.plan.rows - 1 - self._order(column)
         return self.numbers
 
@@ -436,14 +481,16 @@ class Rows:
             return values
         return pc.if_else(pa.array(self._drawn_codes(plan.column) > 0), values, pa.scalar(None, values.type))
 
-    def _from_parent(self, plan: ColumnPlan, generator: FromParent, type_: pa.DataType) -> pa.Array:
+    def lent(self, plan: ColumnPlan, generator: FromParent) -> tuple[pa.Array, np.ndarray]:
+        """Return what parents lend to a column, and the parents' rows, `NONE` where there is none."""
+        type_ = self.plan.relation.column(plan.column).type
         key = self.plan.key(generator.foreign_key)
         found = self.parents(generator.foreign_key)
         known = found < self._world.rows(key.foreign_key.parent)
         found = self._lending(plan, key, found) if plan.column in key.fills else np.where(known, found, NONE)
         values = self._world.keys_of(self, key, found, generator.column)
         try:
-            values = cast(values, type_)
+            return cast(values, type_), found
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             # Arrow's own text may quote a value
             message = (
@@ -451,6 +498,9 @@ class Rows:
                 f"give the parent's column a generator that fits both with a [[rules]] entry"
             )
             raise PlanError(message) from None
+
+    def _from_parent(self, plan: ColumnPlan, generator: FromParent) -> pa.Array:
+        values, found = self.lent(plan, generator)
         if generator.otherwise is None:
             return values
         # what nobody lends is made like any other column, and so is what a parent lends that says NULL itself
@@ -483,27 +533,14 @@ class Rows:
         return np.where(able[self.numbers], self.numbers, others)
 
     def _drawn(self, plan: ColumnPlan, type_: pa.DataType) -> pa.Array:
-        codes, marginal = self._drawn_codes(plan.column), plan.profile.marginal
-        uniforms = self.uniforms(plan.column)
-        anchor = plan.profile.anchor
-        if anchor is None or not isinstance(marginal, Temporal):
-            if not isinstance(marginal, Numeric | Temporal | Categorical | Boolean):
-                message = f"{self.plan.name}.{plan.column}: a {marginal.kind} column cannot be drawn from its marginal"
-                raise PlanError(message)
-            made = columns.decode(marginal, codes, uniforms, type_)
-            return made if plan.domain is None else plan.domain.clip(made)
-        if anchor.foreign_key is None:
-            before = self.unlaid(anchor.column)
+        marginal = plan.profile.marginal
+        if not isinstance(marginal, Numeric | Temporal | Categorical | Boolean):
+            message = f"{self.plan.name}.{plan.column}: a {marginal.kind} column cannot be drawn from its marginal"
+            raise PlanError(message)
+        if self.is_sequenced(plan):
+            made = self.sequence.array(plan.column, self._drawn_codes(plan.column), type_)
         else:
-            key = self.plan.key(anchor.foreign_key)
-            before = self._world.keys_of(self, key, self.parents(anchor.foreign_key), anchor.column)
-        micros, there = temporal.microseconds(before)
-        gaps = temporal.decode(marginal, codes, uniforms)
-        # an anchor that is not there leaves the gap without a start
-        start = np.where(there, micros, _DECADE)
-        nullable = self.plan.relation.column(plan.column).nullable
-        nullable = nullable and all(sole.switch != plan.column for sole in self.plan.soles)
-        made = temporal.to_arrow(start + gaps, (codes > 0) & (there | (not nullable)), type_)
+            made = columns.decode(marginal, self._drawn_codes(plan.column), self.uniforms(plan.column), type_)
         return made if plan.domain is None else plan.domain.clip(made)
 
     def _moved_apart(self, plan: ColumnPlan, generator: DistinctWithinOwner, type_: pa.DataType) -> pa.Array:

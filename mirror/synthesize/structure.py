@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mirror.synthesize.apart import ranks
 from mirror.synthesize.streams import Permutation
 from mirror_connectors.errors import PlanError
+from mirror_profiles.columns import numeric
+from mirror_profiles.dependence import Sampler, grids
+from mirror_profiles.profile import Aspect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,11 +115,33 @@ class Structure:
         key = relation.key(str(relation.owner))
         parents = self._plan.relation(key.foreign_key.parent).rows
         room = self._room(name)
-        counts = fan_outs(key.fan_out, parents, relation.rows, room=room, names=(self._plan.seed, str(relation.owner)))
+        known = self._explaining(key.fan_out, key.foreign_key.parent)
+        names = (self._plan.seed, str(relation.owner))
+        counts = fan_outs(key.fan_out, parents, relation.rows, room=room, names=names, known=known)
         if (found := int(counts.sum())) != relation.rows:
             message = f"{name}: wanted {relation.rows} rows, its {parents} owners have room for {found}; lower its rows in [run.rows]"
             raise PlanError(message)
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    def _explaining(self, fan_out: FanOut, name: RelationName) -> list[np.ndarray] | None:
+        """Return the codes of what explains a fan-out for every parent; None when nothing does, or no longer."""
+        if fan_out.dependence is None:
+            return None
+        relation = self._plan.relation(name)
+        children = {str(one.owner): one.name for one in self._plan.relations if one.owner is not None}
+        found = []
+        for explainer in fan_out.dependence.explainers:
+            if explainer.aspect is Aspect.FAN_OUT:
+                if explainer.foreign_key not in children:
+                    return None
+                counts = np.diff(self.ends(children[explainer.foreign_key]))
+            elif relation.owner is None:
+                return None
+            else:
+                place, size = ranks(self.owners(name, np.arange(relation.rows)))
+                counts = place if explainer.aspect is Aspect.PLACE else size
+            found.append(grids.counted(counts))
+        return found
 
     def _block_size(self, root: RelationName) -> int:
         tree = [relation for relation in self._plan.relations if self._roots[relation.name][0] == root]
@@ -152,12 +178,19 @@ class Structure:
 
 
 def fan_outs(
-    fan_out: FanOut, parents: int, total: int, *, names: tuple[object, ...], room: Room | None = None
+    fan_out: FanOut,
+    parents: int,
+    total: int,
+    *,
+    names: tuple[object, ...],
+    room: Room | None = None,
+    known: list[np.ndarray] | None = None,
 ) -> np.ndarray:
     """Draw children per parent, int64 of shape (parents,), with exactly ``total`` as their sum, or as many as there is ``room`` for.
 
     Each parent stands at another quantile of the fan-out (a keyed permutation says which), so that the distribution comes out as it is and
-    not as a sample of it; what its mean misses of the total is spread over the children beyond each parent's first.
+    not as a sample of it; what its mean misses of the total is spread over the children beyond each parent's first. Where the fan-out depends
+    on others, ``known`` holds their codes for each parent.
     """
     if not parents:
         return np.zeros(0, dtype=np.int64)
@@ -167,6 +200,10 @@ def fan_outs(
     if fan_out.ranks:
         drawn = _ranked(fan_out.ranks, parents)[places]
         counts = _spread(drawn * (total / drawn.sum())) if drawn.sum() else _spread(np.full(parents, total / parents))
+    elif fan_out.marginal is not None and fan_out.dependence is not None and known is not None:
+        codes = Sampler(fan_out.dependence).draw(known, (places + 0.5) / parents)
+        within = (Permutation(parents, "fan-out within", *names)(np.arange(parents)) + 0.5) / parents
+        counts = _nudged(np.rint(numeric.decode(fan_out.marginal, codes, within)).clip(0), total)
     elif fan_out.marginal is not None:
         counts = _calibrate(_quantile(fan_out, (places + 0.5) / parents), total)
     else:
@@ -198,6 +235,19 @@ def _quantile(fan_out: FanOut, quantiles: np.ndarray) -> np.ndarray:
         low, high = edges[which], edges[which + 1]
         values[~at_atom] = np.floor(low + within[~at_atom] * (high - low + (which == len(edges) - 2)))
     return values.clip(0)
+
+
+def _nudged(drawn: np.ndarray, total: int) -> np.ndarray:
+    """Give one child more, or one fewer, to as many parents as it takes to reach the total; all are scaled where that would be every second one."""
+    missing = total - int(drawn.sum())
+    able = np.flatnonzero(drawn > (0 if missing > 0 else 1))
+    if 2 * abs(missing) > len(able):
+        return _calibrate(drawn, total)
+    counts = drawn.astype(np.int64)
+    if missing:
+        chosen = able[np.arange(abs(missing)) * len(able) // abs(missing)]
+        counts[chosen] += np.sign(missing)
+    return counts
 
 
 def _calibrate(drawn: np.ndarray, total: int) -> np.ndarray:

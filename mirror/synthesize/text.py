@@ -77,7 +77,7 @@ def draw(
     position among the meanings to a row number of at least 0 per row: different numbers give different values, in
     this call and in every other with the same meaning, locales and greatest length. ``max_lengths`` are in
     characters and always kept; a meaning that does not fit at all is filled with a piece of a value. ``lengths``
-    maps positions of running text (word, sentence, paragraph, token, JSON, XML, HTML) to lengths wanted per row.
+    maps positions of running text (word, sentence, paragraph, token, JSON, XML, HTML), and of given and family names, to lengths wanted per row.
 
     Raises ValueError if distinct values do not fit the greatest length, or run out.
     """
@@ -180,9 +180,13 @@ def _of_locale(
     """Draw the columns of the rows of one locale. Distinct places come first, for the others to agree with."""
     from mirror.synthesize.agreement import Rows
 
-    rows = Rows(
-        seeds[mine], name, {meaning: take(column, mine) for meaning, column in known.items()}, employed=employed
-    )
+    sizes: dict[Meaning, npt.NDArray[np.int64]] = {
+        wish.meaning: wish.lengths[mine]
+        for wish in wishes
+        if wish.lengths is not None and wish.meaning in (Meaning.GIVEN_NAME, Meaning.FAMILY_NAME)
+    }
+    taken = {meaning: take(column, mine) for meaning, column in known.items()}
+    rows = Rows(seeds[mine], name, taken, employed=employed, sizes=sizes)
     made: dict[int, pa.Array] = {}
     order = sorted(
         range(len(wishes)), key=lambda i: not (wishes[i].meaning in _LISTS and wishes[i].ordinals is not None)
@@ -195,7 +199,7 @@ def _of_locale(
         values = _free(rows, wish) if wish.ordinals is None else _distinct(rows, wish, wish.ordinals)
         made[i] = _kept(values, wish)
         if wish.ordinals is not None and wish.meaning in _LISTS:
-            rows = Rows(rows.seeds, name, {**rows.known, wish.meaning: made[i]}, employed=employed)
+            rows = Rows(rows.seeds, name, {**rows.known, wish.meaning: made[i]}, employed=employed, sizes=sizes)
     return [made[i] for i in range(len(wishes))]
 
 

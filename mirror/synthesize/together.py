@@ -10,7 +10,7 @@ from mirror.generators import Finds
 from mirror.synthesize import ways
 from mirror.synthesize.apart import ranks
 from mirror.synthesize.parents import NONE, earlier_rows
-from mirror.synthesize.streams import stream
+from mirror.synthesize.streams import Permutation, stream
 from mirror_profiles.matching import match
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def needs_all(relation: RelationPlan, key: KeyPlan) -> bool:
             return key.tied
         case Finds.DISTINCT:
             return key.beside != relation.owner
+        case Finds.DEALT:
+            return key.fan_out.kinds is not None
         case _:
             return False
 
@@ -48,6 +50,8 @@ def find_all(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarr
     def uniforms(what: str) -> np.ndarray:
         return stream(world.plan.seed, name, f"{foreign_key} {what}", 0).random(relation.rows)
 
+    if key.finds is Finds.DEALT:
+        return _by_kind(world, relation, key)
     if key.finds in (Finds.SIBLING, Finds.CHAIN):
         group = match(columns, columns)
         found = earlier_rows(group, uniforms("row") if key.finds is Finds.SIBLING else None)
@@ -61,6 +65,43 @@ def find_all(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarr
         alone = beside == NONE
         beside = np.where(alone, np.cumsum(alone) + beside.max(initial=0), beside)
     return candidates.apart(beside, group, uniforms("jitter"), uniforms("shuffle"))
+
+
+def _by_kind(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarray:
+    """Deal the stubs of each kind of parent to the rows that are to find one of that kind, so that parents have as many children as they should."""
+    name, foreign_key = relation.name, str(key.foreign_key)
+    deal = world.deal(name, foreign_key)
+    if not deal.free or key.fan_out.kinds is None:
+        return deal.dealt(np.arange(relation.rows))
+    kinds = world.kinds(name, foreign_key)
+    wanted = np.concatenate(
+        [world.block(name, block).kind_wanted(key) for block in range(world.structure.blocks(name))]
+    )
+    # of each kind as many rows as its parents have stubs: those that are too many find a parent of any other kind
+    stubs = np.bincount(kinds, weights=deal.counts, minlength=len(key.fan_out.kinds.weights) + 1)
+    found = np.full(relation.rows, NONE)
+    shuffled = Permutation(relation.rows, "kinds", world.plan.seed, name, foreign_key)(np.arange(relation.rows))
+    order = np.lexsort((shuffled, wanted))
+    ends = np.searchsorted(wanted[order], np.arange(len(stubs) + 1))
+    left_rows, left_stubs = [], []
+    share = relation.rows / max(stubs.sum(), 1)
+    for kind in range(len(stubs)):
+        mine = order[ends[kind] : ends[kind + 1]]
+        parents = np.flatnonzero(kinds == kind)
+        room = np.repeat(
+            parents, np.diff(np.rint(np.cumsum(np.append(0, deal.counts[parents])) * share).astype(np.int64))
+        )
+        random = Permutation(max(len(room), 1), "stubs", kind, world.plan.seed, name, foreign_key)
+        room = room[random(np.arange(len(room)))] if len(room) else room
+        both = min(len(mine), len(room))
+        found[mine[:both]] = room[:both]
+        left_rows.append(mine[both:])
+        left_stubs.append(room[both:])
+    rows, rest = np.concatenate(left_rows), np.concatenate(left_stubs)
+    if len(rows):
+        spare = rest if len(rest) else np.flatnonzero(deal.counts)
+        found[rows] = spare[np.arange(len(rows)) % len(spare)] if len(spare) else NONE
+    return found
 
 
 def places_beside(parents: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mirror_connectors.schema import ForeignKey, Origin, Relation
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -156,3 +158,12 @@ def _climb(above: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         depth = np.where(going, depth + depth[end.clip(0)], depth)
         end = np.where(going, end[end.clip(0)], -1)
     return depth, end
+
+
+def collations(key: ForeignKey, child: Relation, parent: Relation) -> list[str | None]:
+    """Return by which collation each pair of a key is compared: the parent's, which a link must share to be asked."""
+    pairs = [
+        (child.column(a).collation, parent.column(b).collation)
+        for a, b in zip(key.columns, key.parent_columns, strict=True)
+    ]
+    return [theirs if mine == theirs or key.origin is Origin.DECLARED else None for mine, theirs in pairs]

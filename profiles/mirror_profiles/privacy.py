@@ -29,8 +29,12 @@ def released_share(part: int, whole: int, *, k: int) -> float:
     return part / whole if part >= k else 0.0
 
 
-def released_shares(counts: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int) -> np.ndarray:
+def released_shares(
+    counts: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int, units: np.ndarray | None = None
+) -> np.ndarray:
     """Turn counts into shares that rest on at least ``k`` rows each; shape (cells, codes), rows sum to 1.
+
+    With ``units``, a lower bound of how many units stand behind each entry, it is they of whom there are at least ``k``.
 
     An entry of at least ``k`` rows is released as it is. Those below are pooled within ``groups`` (group of each code), and what then
     remains below in one pool of all groups but the first, number 0, which holds NULL: a pool of at least ``k`` rows is released and
@@ -38,21 +42,24 @@ def released_shares(counts: np.ndarray, base: np.ndarray, groups: np.ndarray, *,
     a sum of at least ``k`` rows goes back to them. Smaller sums vanish, so a combination that few rows show cannot be read from its
     presence; a cell that keeps nothing says what ``base`` says.
     """
-    kept = np.where(counts >= k, counts, 0).astype(float)
-    left = counts < k
+    units = counts if units is None else units
+    kept = np.where(units >= k, counts, 0).astype(float)
+    left = units < k
     for members in (*(groups == group for group in np.unique(groups)), groups > 0):
         pool = np.where(left & members, counts, 0).sum(1, keepdims=True)
         weight = np.where(left & members, base, 0)
         total = weight.sum(1, keepdims=True)
-        released = (pool >= k) & (total > 0)
+        released = (np.where(left & members, units, 0).sum(1, keepdims=True) >= k) & (total > 0)
         kept += np.where(released, pool * _over(weight, total), 0)
         left &= ~(released & members)
-    kept += _given_back(counts, kept, np.where(left, base, 0), groups, k=k)
+    kept += _given_back(counts, units, kept, np.where(left, base, 0), groups, k=k)
     mass = kept.sum(1, keepdims=True)
     return np.where(mass > 0, _over(kept, mass), base / base.sum(1, keepdims=True))
 
 
-def _given_back(counts: np.ndarray, kept: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int) -> np.ndarray:
+def _given_back(
+    counts: np.ndarray, units: np.ndarray, kept: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int
+) -> np.ndarray:
     """Divide the rows of entries that were not released (``base`` is above 0 there only), so that rare codes stay as rare as they are.
 
     Only cells that keep values take part: where all that is known is NULL, no value appears. A cell of many rows gets little, since
@@ -61,7 +68,8 @@ def _given_back(counts: np.ndarray, kept: np.ndarray, base: np.ndarray, groups: 
     firm = np.where(groups > 0, kept, 0).sum(1, keepdims=True)
     weight = base * np.minimum(firm, _FIRM * k)
     total = np.where(weight > 0, counts, 0).sum(0)
-    return np.where(total >= k, total * _over(weight, weight.sum(0)), 0)
+    enough = np.where(weight > 0, units, 0).sum(0) >= k
+    return np.where(enough, total * _over(weight, weight.sum(0)), 0)
 
 
 def _over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -108,3 +116,63 @@ def released_levels(depths: np.ndarray, *, k: int) -> tuple[float, ...]:
         else:
             levels.append(count)
     return tuple((np.array(levels) / len(depths)).tolist())
+
+
+def released_pools(counts: np.ndarray, units: np.ndarray, base: np.ndarray, *, k: int) -> np.ndarray:
+    """Turn counts of codes without an order into shares; all arrays are of shape (cells, codes), rows of the result sum to 1.
+
+    As `released_runs`, but that entries of fewer than ``k`` units are put together into one pool, and should that be short of ``k`` as well, with the
+    smallest of the others.
+    """
+    kept = (units >= k).astype(bool)
+    kept[:, 0] = True
+    short = np.where(kept, 0, units).sum(1)
+    short = (short > 0) & (short < k)
+    least = np.where(kept & (np.arange(counts.shape[1]) > 0), units, np.inf).argmin(1)
+    some = kept[:, 1:].any(1)
+    kept[short & some, least[short & some]] = False
+    pool = np.where(kept, 0, counts).sum(1, keepdims=True)
+    pool[np.where(kept, 0, units).sum(1) < k] = 0
+    weight = np.where(kept, 0, base)
+    total = weight.sum(1, keepdims=True)
+    left = ~kept
+    even = _over(left.astype(float), left.sum(1, keepdims=True).astype(float))
+    found = np.where(kept, counts, 0) + pool * np.where(total > 0, _over(weight, total), even)
+    found[:, 0] = np.where(units[:, 0] >= k, counts[:, 0], 0)
+    mass = found.sum(1, keepdims=True)
+    return np.where(mass > 0, _over(found, mass), base)
+
+
+def released_runs(counts: np.ndarray, units: np.ndarray, base: np.ndarray, order: np.ndarray, *, k: int) -> np.ndarray:
+    """Turn counts of codes that have an order into shares; all arrays are of shape (cells, codes), rows of the result sum to 1.
+
+    Code 0 is NULL; ``order`` says in what order the others stand. An entry behind which at least ``k`` of ``units`` stand (a lower bound of how
+    many units there are) is released as it is. Those between are put together, neighbours first, into runs of ``k`` units or more; a run's share
+    is released, and divided within the run by ``base``, the shares that were released for a coarser cell. Fewer NULLs than ``k`` are taken for none,
+    and so are values; a cell of which nothing may be said says what ``base`` says.
+    """
+    cells, codes = counts.shape
+    alone = units >= k
+    run = np.zeros((cells, codes), dtype=np.int64)
+    held, number = np.zeros(cells), np.zeros(cells, dtype=np.int64)
+    for code in order:
+        run[:, code] = number
+        held += np.where(alone[:, code], 0, units[:, code])
+        full = held >= k
+        number += full
+        held[full] = 0
+    # the last run is short of k: it joins the one before
+    run = np.minimum(run, np.maximum(number - 1, 0)[:, None])
+    scattered = ~alone[:, order] & (number > 0)[:, None]
+    place = (np.arange(cells)[:, None] * codes + run[:, order])[scattered]
+    mass = np.bincount(place, counts[:, order][scattered], cells * codes)
+    weight = np.bincount(place, base[:, order][scattered], cells * codes)
+    size = np.bincount(place, minlength=cells * codes)
+    divided = np.zeros((cells, len(order)))
+    divided[scattered] = mass[place] * np.where(
+        weight[place] > 0, _over(base[:, order][scattered], weight[place]), 1 / np.maximum(size[place], 1)
+    )
+    kept = np.where(alone, counts, 0).astype(float)
+    kept[:, order] += divided
+    total = kept.sum(1, keepdims=True)
+    return np.where(total > 0, _over(kept, total), base)

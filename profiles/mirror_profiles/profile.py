@@ -7,6 +7,7 @@ import json
 import zipfile
 import zlib
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,12 +22,12 @@ from mirror_connectors.schema import Finding, RelationName, Schema
 from mirror_profiles.columns.kinds import Marginal, Numeric
 from mirror_profiles.rules.kinds import Found
 
-VERSION = 1
+VERSION = 2
 _MOST_BYTES = 1 << 30
 
 
 class Table:
-    """An immutable matrix of shares, float32, shape (cells, codes); each row sums to 1."""
+    """An immutable matrix, float32: shares of shape (leaves, codes) whose rows sum to 1, or splits."""
 
     __slots__ = ("values",)
 
@@ -99,52 +100,161 @@ StoredCopy = Annotated[Copy, PlainValidator(_fetch_copy), PlainSerializer(_store
 StoredTable = Annotated[Table, PlainValidator(_fetch), PlainSerializer(_store)]
 
 
+class Aspect(StrEnum):
+    """What of a column, or of a row's relatives, explains another column."""
+
+    VALUE = "value"
+    """The column itself: of the same row, or of the row that ``foreign_key`` finds."""
+    BEFORE = "before"
+    """The column in the row before, of the same owner."""
+    MEAN = "mean so far"
+    """Where the values of all rows before, of the same owner, lie in the column's distribution on average."""
+    MONTH = "month"
+    """The month of a time, 1 to 12."""
+    WEEKDAY = "weekday"
+    """The day of the week of a time, 1 (Monday) to 7."""
+    HOUR = "hour"
+    """The hour of a time, 1 to 24."""
+    FAN_OUT = "children"
+    """How many children the row has along ``foreign_key``."""
+    SIBLINGS = "siblings"
+    """How many rows the owner has."""
+    PLACE = "place"
+    """The row's place among them."""
+    LEFT = "left"
+    """How many of them are still to come."""
+    KIN_COUNT = "kin"
+    """How many rows of another relation the same owner has; ``foreign_key`` is theirs."""
+    KIN_EXCESS = "kin more than siblings"
+    """How many more they are than the owner's rows of this relation."""
+    KIN_LEFT = "siblings left more than kin"
+    """How many more rows are still to come than there are of those whose ``by`` lies above that of the row before."""
+    KIN_MEAN = "mean of kin"
+    """Where the values of those rows lie on average."""
+    KIN_FIRST = "first of kin"
+    """The value in the first of those rows."""
+    KIN_LAST = "last of kin"
+    """The value in the last of those rows."""
+    KIN_MET = "same time of kin"
+    """The value in the first of those rows that agrees with this one on the column ``by``."""
+    KIN_NEXT = "next of kin"
+    """How far it is from the row before to the next greater value of ``by`` in those rows."""
+    IDENTITY = "identity"
+    """Which of few parents ``foreign_key`` finds, counted from the one with most children."""
+    KIND = "kind"
+    """What kind of parent ``foreign_key`` finds, by what its children are like: see `Kinds`."""
+    YEAR = "year"
+    """The year of a time."""
+    STEP = "step"
+    """How far a number or a time lies above that of the row before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Explainer:
-    """What a column depends on: a column of the same row, a column of the row that a foreign key finds, or how many children the row has.
+    """What a column depends on, as groups of codes or of numbers on a public grid.
 
-    ``foreign_key`` is the key's spelling, `str(ForeignKey)`. With ``column`` None it is a fan-out, and the row is the parent.
+    ``foreign_key`` is the key's spelling, `str(ForeignKey)`.
     """
 
     column: str | None
     foreign_key: str | None
     groups: tuple[int, ...]
-    """Group of each of the explainer's codes (0 … number of codes); groups count from 0."""
+    """Group of each of the explainer's codes (0 … number of codes); groups count from 0, in the order in which trees compare them."""
+    aspect: Aspect = Aspect.VALUE
+    by: str | None = None
+    """The column that rows of two relations meet by, which has the same name in both."""
 
     @property
     def size(self) -> int:
         """Number of groups."""
         return max(self.groups) + 1
 
+    @property
+    def spelling(self) -> str:
+        """What explains, in a few words."""
+        if self.column is None:
+            of = f" of {self.foreign_key.partition('(')[0]}" if self.foreign_key else ""
+            return self.aspect.value + of
+        what = self.column if self.aspect is Aspect.VALUE else f"{self.column} ({self.aspect.value})"
+        return what if self.foreign_key is None else f"{what} of {self.foreign_key.rpartition(' -> ')[2]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One way to split rows by their explainers, and the shares of a column's codes in each leaf."""
+
+    splits: StoredTable
+    """Shape (nodes, 3), in breadth-first order: the explainer's number (-1 in a leaf), the last group that goes left, the left child."""
+    shares: StoredTable
+    """Shape (leaves, codes), leaves in the order of their nodes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dependence:
-    """Shares of a column's codes in each cell of its explainers' groups (row-major: the last explainer runs fastest)."""
+    """What a column depends on, and trees of which each row takes one, all equally likely."""
 
     explainers: tuple[Explainer, ...]
-    table: StoredTable
+    trees: tuple[Tree, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A temporal column that this one never lies before: in the same row, or in the row that a foreign key finds."""
+    """A value of the same kind from which a column is counted, or which it may repeat."""
 
     column: str
     foreign_key: str | None
+    aspect: Aspect = Aspect.VALUE
+    """``VALUE`` or ``YEAR`` of the same row, ``VALUE`` of a parent, ``BEFORE``, ``PLACE``, ``KIN_FIRST`` or ``KIN_MET``."""
+    by: str | None = None
+    """As in `Explainer`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What is added to an anchor's value: microseconds to times, a number to numbers; of categories, whether they repeat it.
+
+    A category that does not is drawn as one without an anchor.
+    """
+
+    anchor: Anchor
+    marginal: Marginal
+    dependence: Dependence | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnProfile:
-    """One column: its NULLs, its marginal, and what it depends on. With an anchor the marginal is of the gap after it."""
+    """One column: its NULLs, its marginal, and what it depends on."""
 
     name: str
     nulls: float
     """Share of NULLs; fewer rows than the threshold are taken for none, or where all others are NULL, for NULL."""
     marginal: Marginal
-    anchor: Anchor | None = None
     dependence: Dependence | None = None
+    gaps: tuple[Gap, ...] = ()
+    """Rows are drawn by the first gap whose anchor they have, and those that have none by the marginal."""
     released: str = "schema"
     """What let this leave the source: ``schema``, ``config``, ``public`` or ``threshold:k``."""
+
+    @property
+    def explainers(self) -> tuple[Explainer, ...]:
+        """All that explains the column, or the gaps it is counted by."""
+        models = (self.dependence, *(gap.dependence for gap in self.gaps))
+        return tuple(one for model in models if model is not None for one in model.explainers)
+
+    @property
+    def anchor(self) -> Anchor | None:
+        """The column that this one never lies before; None when there is none."""
+        return next((gap.anchor for gap in self.gaps if gap.anchor.aspect is Aspect.VALUE), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Kinds of parents that have children unlike one another's: a state that no column of theirs says."""
+
+    weights: tuple[float, ...]
+    """Shares of the parents that have children."""
+    dependence: Dependence | None = None
+    """How a parent's kind (1 …) follows from its columns and the number of its children."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +276,14 @@ class FanOut:
     """Whether ``ranks`` stand in the order of the parent's rows, which are copied, and not from the largest down."""
     levels: tuple[float, ...] = ()
     """Of a self-reference: share of rows at depth 0 (roots), 1, …"""
+    dependence: Dependence | None = None
+    """How the marginal depends on the parents' other fan-outs."""
+    identities: int = 0
+    """How many of few parents are told apart, from the one with most children down; each has at least the threshold of them."""
+    choice: Dependence | None = None
+    """How it depends on the row's other relatives which of these parents it finds (1 …), or one of the others; or with ``kinds``, of which kind."""
+    kinds: Kinds | None = None
+    """Kinds of parents, where there are too many for identities."""
     released: str = "schema"
 
 

@@ -51,12 +51,16 @@ def nullable(schema: Schema, key: ForeignKey) -> bool:
 
 
 def owners(
-    schema: Schema, fan_outs: Mapping[str, FanOut], order: tuple[RelationName, ...], follow: Collection[str] = ()
+    schema: Schema,
+    fan_outs: Mapping[str, FanOut],
+    order: tuple[RelationName, ...],
+    follow: Collection[str] = (),
+    labels: Collection[str] = (),
 ) -> dict[RelationName, ForeignKey]:
     """Choose for each relation the foreign key whose parent owns its rows; a relation without one is a root.
 
-    An owner is always there (no NULL, no orphan) and comes earlier in ``order``. A label is none: reference data that is copied, or a few
-    parents with many children each, unless the child's primary key contains theirs. Among several the primary key decides, its
+    An owner is always there (no NULL, no orphan) and comes earlier in ``order``. A label is none: reference data that is copied, a few
+    parents with many children each, or one of ``labels``, unless the child's primary key contains theirs. Among several the primary key decides, its
     first columns before its last; then the parent that is seldom without children (an order has lines, a product may never sell); then
     the parent with most rows. Keys in ``follow`` find whom other keys lead to, so they own nothing, unless they are in the primary key.
     """
@@ -71,7 +75,7 @@ def owners(
         primary = schema.relation(name).primary_key
         columns = primary.columns if primary else ()
         able = [key for key in able if set(key.columns) <= set(columns) or not _labels(fan_outs[str(key)])]
-        able = [key for key in able if set(key.columns) <= set(columns) or str(key) not in follow]
+        able = [key for key in able if set(key.columns) <= set(columns) or str(key) not in {*follow, *labels}]
         if able:
             chosen[name] = min(able, key=lambda key: _rank(key, columns, fan_outs[str(key)]))
     return chosen

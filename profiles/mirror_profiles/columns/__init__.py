@@ -166,6 +166,28 @@ def order(marginal: Marginal) -> np.ndarray:
     return np.arange(size(marginal)) + 1
 
 
+def unit(marginal: Marginal) -> float:
+    """Return the least step between two values: microseconds of times, else of numbers; 1 of what has none."""
+    if isinstance(marginal, Temporal):
+        return float(marginal.tick)
+    return 10.0 ** -(marginal.decimals or 0) if isinstance(marginal, Numeric) else 1.0
+
+
+def translated(theirs: Categorical, mine: Categorical) -> np.ndarray:
+    """Return for each of ``theirs`` codes that of the same category in ``mine``, 0 where it has none, int16."""
+    codes = {value: code for code, value in enumerate(mine.values, start=1)}
+    return np.array([0, *(codes.get(value, 0) for value in theirs.values)], dtype=np.int16)
+
+
+def places(marginal: Marginal) -> np.ndarray:
+    """Return where each code's values lie in the distribution, between 0 and 1, NaN for NULL; shape (outcomes + 1,)."""
+    found = np.full(size(marginal) + 1, np.nan)
+    ordered = order(marginal)
+    shares = np.asarray(weights(marginal))[ordered - 1]
+    found[ordered] = np.cumsum(shares) - shares / 2
+    return found
+
+
 def encode(marginal: Marginal, values: pa.Array) -> np.ndarray:
     """Return the code of each value, int16, shape (rows,); 0 is NULL. Values that were not released take the code of none: see `Categorical`.
 

@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from mirror_profiles.columns.kinds import Numeric
 
-_MOST_ATOMS = 100
-_MOST_BINS = 32
+_MOST_ATOMS = 600
+_MOST_BINS = 96
 _MOST_DECIMALS = 6
 _FAR = 1e300
 """Bins end here on both sides, so that no arithmetic on edges overflows."""
@@ -20,7 +20,7 @@ _EXACT = 2.0**53
 def fit(values: np.ndarray, *, k: int, decimals: int | None) -> Numeric | None:
     """Learn a marginal from finite numbers, shape (rows,); None when fewer than ``k`` rows stand behind it.
 
-    An atom is a value that at least ``k`` rows and 1/200 of all rows hold. The other values, if they are ``k`` or more, lie in bins of at
+    An atom is a value that at least ``k`` rows hold, the most frequent ones where there are many. The other values, if they are ``k`` or more, lie in bins of at
     least ``k`` rows. An edge is the mean of the ``k`` order statistics around a quantile, spelled in round numbers: to about a tenth of
     the way to the next edge, and never finer than ``decimals``. How far out the outermost rows lie does not show in it, and the least and
     the greatest value never enter the result unless ``k`` rows hold them.
@@ -29,7 +29,7 @@ def fit(values: np.ndarray, *, k: int, decimals: int | None) -> Numeric | None:
     if n < max(k, 1):
         return None
     distinct, counts = np.unique(values, return_counts=True)
-    common = counts >= max(k, n / 200)
+    common = counts >= k
     if int(common.sum()) > _MOST_ATOMS:
         common &= counts >= np.sort(counts)[-_MOST_ATOMS]
     rest = np.repeat(distinct[~common], counts[~common]).clip(-_FAR, _FAR)
@@ -151,6 +151,12 @@ def decode(marginal: Numeric, codes: np.ndarray, uniforms: np.ndarray) -> np.nda
             drawn = first + np.floor(uniforms[in_bin] * np.maximum(steps, 1))
             values[in_bin] = (drawn / grid).clip(low, high)
     return values
+
+
+def bounds(marginal: Numeric) -> tuple[float, float]:
+    """Return the least and the greatest number that the marginal gives."""
+    outcomes = (*marginal.atoms, *marginal.edges)
+    return min(outcomes), max(outcomes)
 
 
 def mean(marginal: Numeric) -> float:

@@ -1,4 +1,4 @@
-"""How a column's codes depend on other codes: few explainers, chosen greedily, and a table of shares for each of their cells."""
+"""How a column's codes depend on other codes: trees over what explains them, and shares in their leaves that may be released."""
 
 from __future__ import annotations
 
@@ -7,23 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mirror_profiles.privacy import released_shares
-from mirror_profiles.profile import Dependence, Explainer, Table
+from mirror_profiles.dependence.trees import Splits, grow
+from mirror_profiles.privacy import released_pools, released_runs
+from mirror_profiles.profile import Aspect, Dependence, Explainer, Table, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_MOST_GROUPS = 16
-_TARGET_GROUPS = 24
-_MOST_EXPLAINERS = 3
-_MOST_CELLS = 4096
-_ROWS_PER_CELL = 3
-_MOST_SEARCHED = 50_000
-"""Rows among which explainers are looked for, always the same random ones; the table counts all of them."""
-_LEAST_GAIN = 0.002
-"""Nats of mutual information below which an explainer is not worth its table, however sure it is."""
-_SIGMAS = 3.5
-"""How unlikely chance must be: a tail of 1/4000."""
+_TARGET_CLASSES = 16
+_MOST_GROUPS, _MOST_NOMINAL = 64, 256
+_MOST_FEATURES = 28
+_MOST_SEARCHED = 60_000
+"""Rows among which splits are looked for, always the same random ones; the shares count all of them."""
+_DEPTH = 10
+_LEAST = 2
+"""Times the threshold: rows that each leaf keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,109 +34,177 @@ class Candidate:
     """int16, shape (rows,)."""
     order: np.ndarray
     """Codes from 1 in the order of their values, so that neighbours are alike; shape (number of outcomes,)."""
+    aspect: Aspect = Aspect.VALUE
+    nominal: bool = False
+    """Whether the order means nothing."""
+    by: str | None = None
 
 
-def fit(codes: np.ndarray, order: np.ndarray, candidates: Sequence[Candidate], *, k: int) -> Dependence | None:
-    """Learn what explains ``codes`` (int16, shape (rows,)); None when nothing does.
+def fit(
+    codes: np.ndarray,
+    order: np.ndarray,
+    candidates: Sequence[Candidate],
+    *,
+    k: int,
+    nominal: bool = False,
+    units: np.ndarray | None = None,
+    always: bool = False,
+) -> Dependence | None:
+    """Learn what explains ``codes`` (int16, shape (rows,)); None when nothing does, or with ``always`` the shares of all rows.
 
-    Explainers are added one by one, each the one that adds most mutual information (less what chance gives) to what is known already, as
-    long as the gain is significant and cells keep enough rows.
+    ``order`` and ``nominal`` are the column's own, as in `Candidate`. ``units`` (int64, shape (rows,)) says whose row each is; without it each is
+    a unit of its own. No share is released that rests on fewer than ``k`` units.
     """
     rows = len(codes)
-    if rows < 5 * k or len(np.unique(codes)) < 2:
-        return None
+    if rows < 2 * _LEAST * k or len(np.unique(codes)) < 2:
+        return _alone(codes, order, units, k=k, nominal=nominal) if always and rows >= k else None
     some = np.random.default_rng(0).choice(rows, min(rows, _MOST_SEARCHED), replace=False, shuffle=False)
-    target = _groups(_counts(codes, order), order, _TARGET_GROUPS, k=k)[codes[some]]
-    left = [(candidate, _counts(candidate.codes, candidate.order), candidate.codes[some]) for candidate in candidates]
-    chosen: list[tuple[Explainer, np.ndarray]] = []
-    cell, cells = np.zeros(len(target), dtype=np.int64), 1
-    while left and len(chosen) < _MOST_EXPLAINERS:
-        most = min(_MOST_GROUPS, _MOST_CELLS // cells, rows // (_ROWS_PER_CELL * k * cells))
-        groups = [_groups(counts, candidate.order, most, k=k) for candidate, counts, _ in left]
-        gains = [_gain(target, cell, group[seen]) for group, (_, _, seen) in zip(groups, left, strict=True)]
-        best = int(np.argmax(gains))
-        if gains[best] < _LEAST_GAIN:
-            break
-        candidate, _, seen = left.pop(best)
-        explainer = Explainer(candidate.column, candidate.foreign_key, tuple(groups[best].tolist()))
-        chosen.append((explainer, groups[best][candidate.codes]))
-        cell, cells = cell * explainer.size + groups[best][seen], cells * explainer.size
-    if not chosen:
-        return None
-    return Dependence(tuple(explainer for explainer, _ in chosen), _table(codes, order, chosen, k=k))
+    some.sort()
+    classes = int(np.clip(np.sqrt(rows) / 3, 4, _TARGET_CLASSES))
+    target = _classes(codes, order, classes, k=k, nominal=nominal)[codes[some]]
+    target = np.unique(target, return_inverse=True)[1]
+    features = _features(target, candidates, some, k=k)
+    if not features:
+        return _alone(codes, order, units, k=k, nominal=nominal) if always else None
+    enough = [] if units is None else [np.unique(units[some], return_inverse=True)[1]]
+    splits = grow(target, [one[2] for one in features], least=_LEAST * k, depth=_DEPTH, enough=enough, k=k)
+    if len(splits.feature) == 1:
+        return _alone(codes, order, units, k=k, nominal=nominal) if always else None
+    used = np.unique(splits.feature[splits.feature >= 0])
+    number = np.zeros(len(features), dtype=np.int16)
+    number[used] = np.arange(len(used))
+    splits = Splits(np.where(splits.feature >= 0, number[splits.feature], -1), splits.threshold, splits.left)
+    explainers, groups = [], []
+    for one in used:
+        candidate, of_codes, _ = features[one]
+        explainers.append(
+            Explainer(candidate.column, candidate.foreign_key, tuple(of_codes.tolist()), candidate.aspect, candidate.by)
+        )
+        groups.append(of_codes[candidate.codes])
+    shares = _shares(splits, splits.route(groups), codes, order, units, k=k, nominal=nominal)
+    stored = np.stack([splits.feature, splits.threshold, splits.left], axis=1)
+    return Dependence(tuple(explainers), (Tree(Table(stored), Table(shares)),))
+
+
+def _alone(codes: np.ndarray, order: np.ndarray, units: np.ndarray | None, *, k: int, nominal: bool) -> Dependence:
+    """Return a tree of one leaf: the shares of all rows."""
+    splits = Splits(np.array([-1], np.int16), np.zeros(1, np.int16), np.zeros(1, np.int32))
+    shares = _shares(splits, np.zeros(len(codes), np.int32), codes, order, units, k=k, nominal=nominal)
+    return Dependence((), (Tree(Table(np.array([[-1, 0, 0]])), Table(shares)),))
+
+
+def _classes(codes: np.ndarray, order: np.ndarray, most: int, *, k: int, nominal: bool) -> np.ndarray:
+    """Return the class that each code counts as while splits are looked for."""
+    counts = _counts(codes, order)
+    if not nominal:
+        return _groups(counts, order, most, k=k)
+    classes = np.zeros(len(order) + 1, dtype=np.int64)
+    frequent = np.argsort(-counts[1:], kind="stable")
+    classes[1:][frequent] = 1 + np.minimum(np.arange(len(order)), most)
+    return classes
+
+
+def _features(
+    target: np.ndarray, candidates: Sequence[Candidate], some: np.ndarray, *, k: int
+) -> list[tuple[Candidate, np.ndarray, np.ndarray]]:
+    """Return the candidates that tell most of the target: with the group of each code, and of each of the rows ``some``."""
+    found: list[tuple[float, Candidate, np.ndarray, np.ndarray]] = []
+    classes = int(target.max()) + 1
+    for candidate in candidates:
+        counts = _counts(candidate.codes, candidate.order)
+        seen = candidate.codes[some]
+        order = candidate.order
+        if candidate.nominal:
+            order = _likeness(seen, target, len(counts), classes)
+        most = _MOST_NOMINAL if candidate.nominal else _MOST_GROUPS
+        groups = _groups(counts, order, int(np.clip(np.sqrt(len(candidate.codes)), 4, most)), k=k)
+        mine = groups[seen]
+        told = _told(mine, target, classes)
+        if told > 0:
+            found.append((told, candidate, groups, mine))
+    found.sort(key=lambda one: -one[0])
+    return [(candidate, groups, mine) for _, candidate, groups, mine in found[:_MOST_FEATURES]]
+
+
+def _likeness(codes: np.ndarray, target: np.ndarray, size: int, classes: int) -> np.ndarray:
+    """Order the codes from 1 of a nominal column by the first axis of correspondence analysis (Greenacre 1984, chapter 4) with the target."""
+    table = np.bincount(codes * classes + target, minlength=size * classes).reshape(size, classes)[1:].astype(float)
+    share = table.sum(0) / max(table.sum(), 1)
+    n = table.sum(1, keepdims=True)
+    # codes of few rows lie near the middle
+    profile = (table - n * share) / (n + 5) / np.sqrt(np.maximum(share, 1e-9))
+    axis = np.linalg.svd(profile * np.sqrt(n), full_matrices=False)[2][0]
+    return np.argsort(profile @ axis, kind="stable") + 1
+
+
+def _told(groups: np.ndarray, target: np.ndarray, classes: int) -> float:
+    """Return the likelihood ratio of groups and target per degree of freedom, less what chance gives; at most 0 when that explains it."""
+    size = int(groups.max()) + 1
+    table = np.bincount(groups * classes + target, minlength=size * classes).reshape(size, classes).astype(float)
+    there = [(table.sum(axis) > 0).sum() for axis in (0, 1)]
+    freedom = (there[0] - 1) * (there[1] - 1)
+    if not freedom:
+        return 0.0
+    gain = 2 * (_logs(table) + _logs(table.sum()) - _logs(table.sum(0)) - _logs(table.sum(1)))
+    return float(gain - freedom - 2 * np.sqrt(2 * freedom))
+
+
+def _logs(counts: np.ndarray) -> float:
+    positive = counts[counts > 0]
+    return float((positive * np.log(positive)).sum())
 
 
 def _counts(codes: np.ndarray, order: np.ndarray) -> np.ndarray:
     return np.bincount(codes, minlength=len(order) + 1)
 
 
-def _table(codes: np.ndarray, order: np.ndarray, chosen: Sequence[tuple[Explainer, np.ndarray]], *, k: int) -> Table:
-    """Shares per cell; what a cell may not say itself it takes from the cell of one explainer fewer."""
-    counts = _counts(codes, order)
-    size = len(counts)
-    # NULL is pooled with nothing: what is rare among the values must not become NULL
-    coarse = np.append(0, _groups(np.append(0, counts[1:]), order, 8, k=k)[1:] + 1)
-    base = released_shares(counts[None, :], np.full((1, size), 1 / size), coarse, k=k)
-    cell, cells = np.zeros(len(codes), dtype=np.int64), 1
-    for explainer, groups in chosen:
-        cell, cells = cell * explainer.size + groups, cells * explainer.size
-        counts = np.bincount(cell * size + codes, minlength=cells * size).reshape(cells, size)
-        base = released_shares(counts, np.repeat(base, explainer.size, axis=0), coarse, k=k)
-    return Table(base)
+def _shares(
+    splits: Splits,
+    leaf: np.ndarray,
+    codes: np.ndarray,
+    order: np.ndarray,
+    units: np.ndarray | None,
+    *,
+    k: int,
+    nominal: bool,
+) -> np.ndarray:
+    """Return the shares of each leaf, float64, shape (leaves, codes): what a leaf may not say itself it takes from the node above."""
+    size = len(order) + 1
+    parents = splits.parents
+    shares = np.zeros((len(parents), size))
+    node, rows = leaf, np.arange(len(codes))
+    levels: list[np.ndarray] = []
+    level = np.array([0])
+    while len(level):
+        levels.append(level)
+        inner = level[splits.feature[level] >= 0]
+        level = np.sort(np.concatenate([splits.left[inner], splits.left[inner] + 1]))
+    counts, weights = np.zeros((len(parents), size)), np.zeros((len(parents), size))
+    for level in reversed(levels):
+        there = np.isin(node, level)
+        mine, seen = node[there], codes[there]
+        of = None if units is None else units[rows[there]]
+        weight = np.ones(len(mine)) if of is None else _weights(mine, of)
+        place = mine.astype(np.int64) * size + seen
+        counts += np.bincount(place, minlength=counts.size).reshape(counts.shape)
+        weights += np.bincount(place, weight, counts.size).reshape(counts.shape)
+        node = np.where(there, parents[node], node)
+    for level in levels:
+        base = shares[parents[level]]
+        if level[0] == 0:
+            base = np.full((1, size), 1 / size)
+        if nominal:
+            shares[level] = released_pools(counts[level], weights[level], base, k=k)
+        else:
+            shares[level] = released_runs(counts[level], weights[level], base, order, k=k)
+    return shares[splits.leaves]
 
 
-def _gain(target: np.ndarray, cell: np.ndarray, groups: np.ndarray) -> float:
-    """Mutual information (nats) that ``groups`` add about ``target`` within ``cell``, less what chance gives; 0 when not significant.
-
-    Chance gives the degrees of freedom over twice the rows on average; three standard deviations are taken on top, so that of two that
-    explain alike the one of fewer groups is chosen.
-    """
-    rows = len(target)
-    shape = (int(cell.max()) + 1, int(groups.max()) + 1, int(target.max()) + 1)
-    joint = np.bincount((cell * shape[1] + groups) * shape[2] + target, minlength=shape[0] * shape[1] * shape[2])
-    cube = joint.reshape(shape).astype(float)
-    if not _significant(cube):
-        return 0.0
-    with_group, with_target, alone = cube.sum(2), cube.sum(1), cube.sum((1, 2))
-    information = (_entropy(with_group) + _entropy(with_target) - _entropy(cube) - _entropy(alone)) / rows
-    freedom = ((with_group > 0).sum(1).clip(1) - 1) @ ((with_target > 0).sum(1).clip(1) - 1)
-    return float(information - (freedom + 3 * np.sqrt(2 * freedom)) / (2 * rows))
-
-
-def _significant(cube: np.ndarray) -> bool:
-    """Say whether groups and targets (axes 1 and 2) depend on each other within cells (axis 0), with a false alarm in a thousand or so.
-
-    Pearson's statistic is held against its moments when rows are dealt at random, which are exact however few rows an entry has
-    (Mielke and Berry 1985), with the tail of a gamma distribution (Wilson and Hilferty 1931).
-    """
-    cube = cube[cube.sum((1, 2)) > 3]
-    if not len(cube):
-        return False
-    with_group, with_target, n = cube.sum(2), cube.sum(1), cube.sum((1, 2))
-    expected = with_group[:, :, None] * with_target[:, None, :] / n[:, None, None]
-    pearson = np.divide((cube - expected) ** 2, expected, out=np.zeros_like(cube), where=expected > 0).sum()
-    one, even, uneven = _spread(with_group, n)
-    other, level, unlike = _spread(with_target, n)
-    mean = (n / (n - 1) * one * other).sum()
-    variance = (2 * n / (n - 3) * even * level + n**2 / (n - 1) * uneven * unlike).sum()
-    if mean <= 0 or variance <= 0:
-        return False
-    narrow = variance / (9 * mean**2)
-    return bool(pearson > mean * (1 - narrow + _SIGMAS * np.sqrt(narrow)) ** 3)
-
-
-def _spread(margin: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what one margin adds to the moments of Pearson's statistic: its degrees of freedom, and the two terms of the variance."""
-    there = (margin > 0).sum(1)
-    inverse = np.divide(1.0, margin, out=np.zeros_like(margin), where=margin > 0).sum(1)
-    uneven = (n * inverse - there**2) / (n - 2)
-    return there - 1, (there - 1) * (n - there) / (n - 1) - uneven, uneven
-
-
-def _entropy(counts: np.ndarray) -> float:
-    """Sum of -n log n over positive counts: the entropy up to constants that cancel."""
-    positive = counts[counts > 0]
-    return float(-(positive * np.log(positive)).sum())
+def _weights(node: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Return one over the number of rows that each row's unit has in its node, so that the sum over any rows is at most their units."""
+    key = node.astype(np.int64) * (int(units.max(initial=0)) + 1) + units
+    _, inverse, times = np.unique(key, return_inverse=True, return_counts=True)
+    return np.asarray(1 / times[inverse])
 
 
 def _groups(counts: np.ndarray, order: np.ndarray, most: int, *, k: int) -> np.ndarray:
@@ -157,22 +223,61 @@ def _groups(counts: np.ndarray, order: np.ndarray, most: int, *, k: int) -> np.n
     return groups
 
 
-def draw(table: Table, cells: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """Draw codes (int16) by inverting each row's cell: ``cells`` int64 and ``uniforms`` float64 (0 ≤ u < 1), both of shape (rows,)."""
-    shares = table.values.astype(np.float64)
-    upper = np.cumsum(shares, axis=1)
-    upper /= upper[:, -1:]
-    size = shares.shape[1]
-    flat = (upper + np.arange(len(upper))[:, None]).ravel()
-    places = np.searchsorted(flat, cells + uniforms, side="right") - cells * size
-    # a uniform just below 1 may round into the next cell: it belongs to the last code that this one has
-    return np.minimum(places, (upper < 1).sum(1)[cells]).astype(np.int16)
+class Sampler:
+    """A dependence made ready to draw from, many times over few rows each."""
 
+    __slots__ = ("_ends", "_groups", "_last", "_leaf", "_size", "_splits", "dependence")
 
-def cells_of(dependence: Dependence, codes: Sequence[np.ndarray]) -> np.ndarray:
-    """Return each row's cell for the codes of the explainers, in their order."""
-    cell = np.zeros(len(codes[0]), dtype=np.int64)
-    for explainer, seen in zip(dependence.explainers, codes, strict=True):
-        groups = np.asarray(explainer.groups)
-        cell = cell * explainer.size + groups[np.minimum(seen, len(groups) - 1)]
-    return cell
+    def __init__(self, dependence: Dependence) -> None:
+        self.dependence = dependence
+        self._groups = [np.asarray(explainer.groups, dtype=np.int16) for explainer in dependence.explainers]
+        self._splits, self._leaf, self._ends, self._last = [], [], [], []
+        for tree in dependence.trees:
+            stored = tree.splits.values.astype(np.int64)
+            splits = Splits(stored[:, 0], stored[:, 1], stored[:, 2])
+            leaf = np.zeros(len(stored), dtype=np.int64)
+            leaf[splits.leaves] = np.arange(len(splits.leaves))
+            upper = np.cumsum(tree.shares.values.astype(np.float64), axis=1)
+            upper /= upper[:, -1:]
+            self._splits.append(splits)
+            self._leaf.append(leaf)
+            self._ends.append((upper + np.arange(len(upper))[:, None]).ravel())
+            # a uniform just below 1 may round into the next leaf: it belongs to the last code that this one has
+            self._last.append((upper < 1).sum(1))
+        self._size = dependence.trees[0].shares.values.shape[1]
+
+    def draw(self, seen: Sequence[np.ndarray], uniforms: np.ndarray) -> np.ndarray:
+        """Draw codes (int16) for the explainers' codes, in their order, by uniforms (0 ≤ u < 1), all of shape (rows,)."""
+        features = [
+            groups[np.minimum(codes, len(groups) - 1)] for groups, codes in zip(self._groups, seen, strict=True)
+        ]
+        trees = len(self._splits)
+        if trees == 1:
+            return self._drawn(0, features, uniforms)
+        which = np.minimum((uniforms * trees).astype(np.int64), trees - 1)
+        rest = (uniforms * trees - which).clip(0, np.nextafter(1, 0))
+        found = np.empty(len(uniforms), dtype=np.int16)
+        for tree in range(trees):
+            mine = which == tree
+            found[mine] = self._drawn(tree, [feature[mine] for feature in features], rest[mine])
+        return found
+
+    def likelihood(self, seen: Sequence[np.ndarray], codes: np.ndarray) -> float:
+        """Return the log-likelihood of codes, the mean over trees; a code that cannot be drawn counts as one in a thousand."""
+        features = [
+            groups[np.minimum(found, len(groups) - 1)] for groups, found in zip(self._groups, seen, strict=True)
+        ]
+        total = 0.0
+        for tree, stored in enumerate(self.dependence.trees):
+            leaf = np.zeros(len(codes), dtype=np.int64)
+            if features:
+                leaf = self._leaf[tree][self._splits[tree].route(features)]
+            total += float(np.log(np.maximum(stored.shares.values[leaf, codes], 1e-3)).sum())
+        return total / len(self._splits)
+
+    def _drawn(self, tree: int, features: Sequence[np.ndarray], uniforms: np.ndarray) -> np.ndarray:
+        leaf = np.zeros(len(uniforms), dtype=np.int64)
+        if features:
+            leaf = self._leaf[tree][self._splits[tree].route(features)]
+        places = np.searchsorted(self._ends[tree], leaf + uniforms, side="right") - leaf * self._size
+        return np.minimum(places, self._last[tree][leaf]).astype(np.int16)

@@ -1,0 +1,363 @@
+"""The drawn columns of a relation's rows in one block: row after row within each owner, all owners at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mirror.generators import Choice, Constant, FromParent, Mask, Numbering
+from mirror.synthesize import relatives
+from mirror.synthesize.apart import ranks
+from mirror.synthesize.candidates import NOBODY as NONE
+from mirror_profiles import columns
+from mirror_profiles.columns import numeric, temporal
+from mirror_profiles.columns.kinds import Boolean, Categorical, Numeric, Temporal
+from mirror_profiles.dependence import grids
+from mirror_profiles.profile import Aspect
+
+if TYPE_CHECKING:
+    from mirror.plan import ColumnPlan
+    from mirror.synthesize import Synthesis
+    from mirror.synthesize.rows import Rows
+    from mirror_profiles.profile import Anchor, Dependence, Explainer, Gap
+    from mirror_profiles.siblings import Meeting
+
+_CALENDAR = {Aspect.MONTH: grids.months, Aspect.WEEKDAY: grids.weekdays, Aspect.HOUR: grids.hours}
+_FOLLOWING = (Aspect.BEFORE, Aspect.MEAN, Aspect.STEP, Aspect.KIN_NEXT, Aspect.KIN_LEFT)
+_VALUED = (*_CALENDAR, Aspect.STEP)
+
+
+class Sequence:
+    """Codes, and values where others are counted from them, of all columns that no key fills."""
+
+    def __init__(self, world: Synthesis, rows: Rows) -> None:
+        self._world = world
+        self._rows = rows
+        late = [one for one in rows.plan.columns if rows.is_late(one)]
+        # times come first, as they did when the columns were learned
+        self.columns = sorted(late, key=lambda one: not _is_time(rows.plan.relation.column(one.column).type))
+        self._by_name = {one.column: one for one in self.columns}
+        size = len(rows)
+        self.codes = {one.column: np.zeros(size, dtype=np.int16) for one in self.columns}
+        self.values: dict[str, np.ndarray] = {}
+        """Microseconds (int64) or numbers (float64) of the columns that gaps are counted from or that have gaps."""
+        self._given: dict[str, np.ndarray] = {}
+        """Where a column's code is given by a parent."""
+        self._sums: dict[str, np.ndarray] = {}
+        self._numbers: dict[str, np.ndarray] = {}
+        self._places: dict[str, np.ndarray] = {}
+        self._fixed: dict[tuple[object, ...], np.ndarray] = {}
+        self._uniforms: dict[str, np.ndarray] = {}
+        self._kins: dict[str, relatives.Kin | None] = {}
+        self._meetings: dict[tuple[str, str], Meeting | None] = {}
+        self._place, self._size = ranks(rows.owners)
+        self._draw()
+
+    def _models(self, one: ColumnPlan) -> list[Dependence]:
+        profile = one.profile
+        return [found for found in (profile.dependence, *(gap.dependence for gap in profile.gaps)) if found is not None]
+
+    def _draw(self) -> None:
+        rows = self._rows
+        if not len(rows):
+            return
+        models = [model for one in self.columns for model in self._models(one)]
+        asked = [explainer for model in models for explainer in model.explainers]
+        follows = any(explainer.aspect in _FOLLOWING for explainer in asked)
+        anchors = [gap.anchor for one in self.columns for gap in one.profile.gaps]
+        follows = follows or any(anchor.aspect is Aspect.BEFORE for anchor in anchors)
+        for explainer in asked:
+            if explainer.aspect is Aspect.MEAN and explainer.column in self._by_name:
+                name = str(explainer.column)
+                self._places[name] = columns.places(self._by_name[name].profile.marginal)
+                self._sums[name], self._numbers[name] = np.zeros(len(rows)), np.zeros(len(rows))
+        counted = {str(e.column) for e in asked if e.aspect in _VALUED and e.foreign_key is None}
+        counted |= {str(one.by) for one in asked if one.by} | {str(one.by) for one in anchors if one.by}
+        counted |= {one.column for one in self.columns if one.profile.gaps}
+        counted |= {anchor.column for anchor in anchors if anchor.foreign_key is None}
+        for name in counted & set(self._by_name):
+            marginal = self._by_name[name].profile.marginal
+            if isinstance(marginal, Numeric | Temporal):
+                kind = np.int64 if isinstance(marginal, Temporal) else np.float64
+                self.values[name] = np.zeros(len(rows), dtype=kind)
+        self._give()
+        steps = self._steps() if follows and rows.plan.owner is not None else [np.arange(len(rows))]
+        for here in steps:
+            for one in self.columns:
+                self._column(one, here)
+            for name, places in self._places.items():
+                self._add(name, places, here)
+
+    def _steps(self) -> list[np.ndarray]:
+        order = np.argsort(self._place, kind="stable")
+        return np.split(order, np.cumsum(np.bincount(self._place))[:-1])
+
+    def _add(self, name: str, places: np.ndarray, here: np.ndarray) -> None:
+        found = places[self.codes[name][here].clip(0, len(places) - 1)]
+        there = ~np.isnan(found)
+        sums, numbers = self._sums[name], self._numbers[name]
+        first = self._place[here] == 0
+        sums[here] = np.where(first, 0, sums[here - 1]) + np.where(there, found, 0)
+        numbers[here] = np.where(first, 0, numbers[here - 1]) + there
+
+    def _give(self) -> None:
+        """Take the codes of columns that are not drawn at all: what a parent lends, and what follows from the row's number."""
+        rows, relation = self._rows, self._rows.plan.relation
+        for one in self.columns:
+            marginal = one.profile.marginal
+            coded = isinstance(marginal, Numeric | Temporal | Categorical | Boolean)
+            simple = isinstance(one.generator, Numbering | Mask | Choice | Constant)
+            if isinstance(one.generator, FromParent):
+                values, found = rows.lent(one, one.generator)
+                given = pc.is_valid(values).to_numpy(zero_copy_only=False)
+                if one.generator.otherwise is None:
+                    given = np.ones(len(rows), dtype=bool)
+                elif relation.column(one.column).nullable:
+                    given = found != NONE
+                self._take(one, values, given)
+            elif coded and simple and not relation.column(one.column).nullable:
+                self._take(one, rows.array(one.column), np.ones(len(rows), dtype=bool))
+
+    def _take(self, one: ColumnPlan, values: pa.Array, given: np.ndarray) -> None:
+        marginal = one.profile.marginal
+        self._given[one.column] = given
+        self.codes[one.column] = columns.encode(marginal, values)
+        if one.column in self.values:
+            found = temporal.microseconds(values) if isinstance(marginal, Temporal) else numeric.to_numpy(values)
+            self.values[one.column][:] = np.where(found[1], found[0], 0)
+
+    # ----------------------------------------------------------------------------------------------------------- one step
+
+    def _column(self, one: ColumnPlan, here: np.ndarray) -> None:
+        given = self._given.get(one.column)
+        if given is not None:
+            here = here[~given[here]]
+        if not len(here):
+            return
+        profile, name = one.profile, one.column
+        left = np.ones(len(here), dtype=bool)
+        refused = np.zeros(len(here), dtype=np.int16)
+        nullable = self._rows.plan.relation.column(name).nullable
+        for number, gap in enumerate(profile.gaps):
+            start, there = self._start(one, gap.anchor, here)
+            mine = left & there
+            if not mine.any():
+                continue
+            codes = self._gap_codes(one, gap, number, here[mine], nullable=nullable)
+            if isinstance(profile.marginal, Categorical):
+                places = np.flatnonzero(mine)
+                refused[places] = np.where(codes == 1, start[mine], 0)
+                self.codes[name][here[mine]] = np.where(codes > 1, start[mine], 0)
+                left[places[codes != 1]] = False
+            else:
+                self._count(one, gap, codes, here[mine], start[mine])
+                left &= ~mine
+        if not left.any():
+            return
+        self._plain(one, here[left], refused[left], nullable=nullable)
+
+    def _plain(self, one: ColumnPlan, here: np.ndarray, refused: np.ndarray, *, nullable: bool) -> None:
+        """Draw rows that are counted from nothing; ``refused`` is the category that they are not to have, or 0."""
+        profile, name = one.profile, one.column
+        codes = self._codes(one, here, f"{name} codes")
+        again = (codes == refused) & (refused > 0)
+        if again.any():
+            codes[again] = self._codes(one, here[again], f"{name} again")
+        if not nullable:
+            codes = np.maximum(codes, 1)
+        self.codes[name][here] = codes
+        if name in self.values and isinstance(profile.marginal, Numeric | Temporal):
+            uniforms = self._uniform(name)[here]
+            if isinstance(profile.marginal, Temporal):
+                self.values[name][here] = temporal.decode(profile.marginal, codes, uniforms)
+            else:
+                self.values[name][here] = numeric.decode(profile.marginal, codes, uniforms)
+
+    def _codes(self, one: ColumnPlan, here: np.ndarray, name: str) -> np.ndarray:
+        if one.profile.dependence is None:
+            return self._rows.alone(one)[here]
+        return self._drawn(one.profile.dependence, name, here)
+
+    def _gap_codes(self, one: ColumnPlan, gap: Gap, number: int, here: np.ndarray, *, nullable: bool) -> np.ndarray:
+        name = f"{one.column} gap {number}"
+        if gap.dependence is None:
+            upper = np.cumsum([one.profile.nulls if nullable else 0.0, *columns.weights(gap.marginal)])
+            codes = np.searchsorted(upper / upper[-1], self._uniform(name)[here], side="right")
+            codes = codes.clip(0, len(upper) - 1).astype(np.int16)
+        else:
+            codes = self._drawn(gap.dependence, name, here)
+        return codes if nullable else np.maximum(codes, 1)
+
+    def _count(self, one: ColumnPlan, gap: Gap, codes: np.ndarray, here: np.ndarray, start: np.ndarray) -> None:
+        """Add what was drawn to what rows are counted from."""
+        name, marginal = one.column, one.profile.marginal
+        uniforms = self._uniform(name)[here]
+        there = codes > 0
+        if isinstance(marginal, Temporal) and isinstance(gap.marginal, Temporal):
+            values = np.where(there, start.astype(np.int64) + temporal.decode(gap.marginal, codes, uniforms), 0)
+            coded = temporal.encode(marginal, values)
+        else:
+            assert isinstance(marginal, Numeric)  # noqa: S101
+            assert isinstance(gap.marginal, Numeric)  # noqa: S101
+            low, high = numeric.bounds(marginal)
+            added = start + numeric.decode(gap.marginal, codes, uniforms)
+            values = np.where(there, np.round(added, marginal.decimals or 0).clip(low, high), 0)
+            coded = numeric.encode(marginal, values)
+        self.codes[name][here] = np.where(there, coded, 0)
+        self.values[name][here] = values
+
+    def _start(self, one: ColumnPlan, anchor: Anchor, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return an anchor's values or codes for rows, and where it has any."""
+        match anchor.aspect:
+            case Aspect.BEFORE:
+                before = here - 1
+                there = (self._place[here] > 0) & (self.codes[anchor.column][before] > 0)
+                held = self.codes if isinstance(one.profile.marginal, Categorical) else self.values
+                return held[anchor.column][before], there
+            case Aspect.PLACE:
+                return self._place[here].astype(float), np.ones(len(here), dtype=bool)
+            case Aspect.YEAR:
+                there = self.codes[anchor.column][here] > 0
+                return grids.years(self.values[anchor.column][here]), there
+            case Aspect.KIN_FIRST:
+                kin = self._kin(str(anchor.foreign_key))
+                if kin is None:
+                    return np.zeros(len(here)), np.zeros(len(here), dtype=bool)
+                values, there = kin.first_of(anchor.column)
+                return values[here], there[here]
+            case Aspect.KIN_MET:
+                met = self._met(str(anchor.foreign_key), str(anchor.by), anchor.column, here)
+                kin = self._kin(str(anchor.foreign_key))
+                if kin is None:
+                    return met, met > 0
+                theirs = kin.rows.column(anchor.column).profile.marginal
+                mine = one.profile.marginal
+                assert isinstance(theirs, Categorical)  # noqa: S101
+                assert isinstance(mine, Categorical)  # noqa: S101
+                met = columns.translated(theirs, mine)[met]
+                return met, met > 0
+            case _ if anchor.foreign_key is not None:
+                values, there = self._of_parent(anchor.column, anchor.foreign_key)
+                return values[here], there[here]
+            case _ if anchor.column in self.values:
+                return self.values[anchor.column][here], self.codes[anchor.column][here] > 0
+            case _:
+                values, there = temporal.microseconds(self._rows.unlaid(anchor.column))
+                return values[here], there[here]
+
+    def _kin(self, foreign_key: str) -> relatives.Kin | None:
+        if foreign_key not in self._kins:
+            self._kins[foreign_key] = relatives.kin_of(self._world, self._rows, foreign_key)
+        return self._kins[foreign_key]
+
+    def _meeting(self, foreign_key: str, by: str) -> Meeting | None:
+        if (foreign_key, by) not in self._meetings:
+            kin = self._kin(foreign_key)
+            self._meetings[foreign_key, by] = None if kin is None else kin.meeting(by)
+        return self._meetings[foreign_key, by]
+
+    def _met(self, foreign_key: str, by: str, column: str, here: np.ndarray) -> np.ndarray:
+        """Return the codes of a column in the kin that rows meet, 0 where they meet nobody."""
+        meeting, kin = self._meeting(foreign_key, by), self._kin(foreign_key)
+        if meeting is None or kin is None or not len(kin.rows):
+            return np.zeros(len(here), dtype=np.int16)
+        values = np.where(self.codes[by][here] > 0, self.values[by][here].astype(float), np.nan)
+        row = meeting.met(self._rows.owners[here], values)
+        return np.where(row >= 0, kin.rows.codes(column)[row], 0).astype(np.int16)
+
+    def _step(self, name: str, here: np.ndarray) -> np.ndarray:
+        before = self._last(name, here)
+        now = np.where(self.codes[name][here] > 0, self.values[name][here].astype(float), np.nan)
+        return grids.stepped((now - before) / columns.unit(self._by_name[name].profile.marginal))
+
+    def _last(self, name: str, here: np.ndarray) -> np.ndarray:
+        there = (self._place[here] > 0) & (self.codes[name][here - 1] > 0)
+        return np.where(there, self.values[name][here - 1].astype(float), np.nan)
+
+    def _kin_left(self, foreign_key: str, name: str, here: np.ndarray) -> np.ndarray:
+        meeting = self._meeting(foreign_key, name)
+        if meeting is None:
+            return np.zeros(len(here), dtype=np.int16)
+        left = self._size[here] - self._place[here]
+        return grids.exceeding(left - meeting.above(self._rows.owners[here], self._last(name, here)))
+
+    def _ahead(self, foreign_key: str, name: str, here: np.ndarray) -> np.ndarray:
+        meeting = self._meeting(foreign_key, name)
+        if meeting is None:
+            return np.zeros(len(here), dtype=np.int16)
+        last = self._last(name, here)
+        following = meeting.following(self._rows.owners[here], last)
+        return grids.stepped((following - last) / columns.unit(self._by_name[name].profile.marginal))
+
+    def _of_parent(self, column: str, foreign_key: str) -> tuple[np.ndarray, np.ndarray]:
+        place = ("parent", column, foreign_key)
+        if place not in self._fixed:
+            key = self._rows.plan.key(foreign_key)
+            values = self._world.keys_of(self._rows, key, self._rows.parents(foreign_key), column)
+            self._fixed[place], self._fixed["there", *place] = temporal.microseconds(values)
+        return self._fixed[place], self._fixed["there", *place]
+
+    def _uniform(self, name: str) -> np.ndarray:
+        if name not in self._uniforms:
+            self._uniforms[name] = self._rows.uniforms(name)
+        return self._uniforms[name]
+
+    def _drawn(self, model: Dependence, name: str, here: np.ndarray) -> np.ndarray:
+        seen = [self._seen(explainer, here) for explainer in model.explainers]
+        return self._world.sampler(model).draw(seen, self._uniform(name)[here])
+
+    def _seen(self, explainer: Explainer, here: np.ndarray) -> np.ndarray:
+        """Return the codes of what explains a column, for rows."""
+        name = str(explainer.column)
+        if explainer.aspect is Aspect.KIN_MET:
+            return self._met(str(explainer.foreign_key), str(explainer.by), name, here)
+        if explainer.aspect is Aspect.KIN_LEFT:
+            return self._kin_left(str(explainer.foreign_key), name, here)
+        if explainer.aspect is Aspect.KIN_NEXT:
+            return self._ahead(str(explainer.foreign_key), name, here)
+        if explainer.foreign_key is None and name in self._by_name:
+            match explainer.aspect:
+                case Aspect.VALUE:
+                    return self.codes[name][here]
+                case Aspect.BEFORE:
+                    return np.where(self._place[here] > 0, self.codes[name][here - 1], 0).astype(np.int16)
+                case Aspect.MEAN:
+                    return self._mean(name, here)
+                case Aspect.STEP:
+                    return self._step(name, here)
+                case _ if explainer.aspect in _CALENDAR:
+                    there = self.codes[name][here] > 0
+                    return np.asarray(_CALENDAR[explainer.aspect](self.values[name][here], there))
+                case _:
+                    pass
+        place = (explainer.column, explainer.foreign_key, explainer.aspect)
+        if place not in self._fixed:
+            self._fixed[place] = self._rows.explaining(explainer)
+        return self._fixed[place][here]
+
+    def _mean(self, name: str, here: np.ndarray) -> np.ndarray:
+        before = here - 1
+        number = np.where(self._place[here] > 0, self._numbers[name][before], 0)
+        mean = np.full(len(here), np.nan)
+        some = number > 0
+        mean[some] = self._sums[name][before[some]] / number[some]
+        return grids.averaged(mean)
+
+    def array(self, column: str, codes: np.ndarray, type_: pa.DataType) -> pa.Array:
+        """Return a drawn column's values in an Arrow type, of the codes as they were drawn or as keys have changed them since."""
+        marginal, uniforms = self._by_name[column].profile.marginal, self._uniform(column)
+        values, same = self.values.get(column), codes == self.codes[column]
+        if values is not None and isinstance(marginal, Temporal):
+            values = np.where(same, values, temporal.decode(marginal, codes, uniforms))
+            return temporal.to_arrow(values, codes > 0, type_)
+        if values is not None and isinstance(marginal, Numeric):
+            return numeric.to_arrow(np.where(same, values, numeric.decode(marginal, codes, uniforms)), codes > 0, type_)
+        assert isinstance(marginal, Numeric | Temporal | Categorical | Boolean)  # noqa: S101
+        return columns.decode(marginal, codes, uniforms, type_)
+
+
+def _is_time(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_date32(type_) or pa.types.is_timestamp(type_))

@@ -1,0 +1,66 @@
+"""Public grids: numbers that explain columns become codes without anything of a source being said by the grid itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_EXACT = 40
+_COUNTS = np.concatenate([np.arange(_EXACT), np.rint(_EXACT * 1.3 ** np.arange(24))]).astype(np.int64)
+COUNT_CODES = len(_COUNTS)
+"""Codes of a count: 0 to 39 each have their own, then each is about a third larger than the one before."""
+MEAN_CODES = 40
+"""Codes of a mean place besides 0, which says that there is none."""
+_DAY, _HOUR = 86_400_000_000, 3_600_000_000
+
+
+def counted(numbers: np.ndarray) -> np.ndarray:
+    """Return the codes of counts (none negative), int16."""
+    return (np.searchsorted(_COUNTS, numbers, side="right") - 1).astype(np.int16)
+
+
+def stepped(steps: np.ndarray) -> np.ndarray:
+    """Return the codes of differences, int16: 0 for NaN, 1 below zero, then as `counted`."""
+    there = ~np.isnan(steps)
+    up = counted(np.where(there, steps, 0).clip(0, 1e15).astype(np.int64)) + 2
+    return np.where(there, np.where(steps < 0, 1, up), 0).astype(np.int16)
+
+
+EXCESS_CODES = 41
+_MOST_EXCESS = 20
+
+
+def exceeding(numbers: np.ndarray) -> np.ndarray:
+    """Return the codes of differences between counts, int16: 1 for 20 and more below zero, …, 41 for 20 and more above."""
+    return (np.clip(numbers, -_MOST_EXCESS, _MOST_EXCESS) + _MOST_EXCESS + 1).astype(np.int16)
+
+
+STEP_CODES = COUNT_CODES + 2
+
+
+def averaged(places: np.ndarray) -> np.ndarray:
+    """Return the codes of places between 0 and 1, int16; 0 for NaN."""
+    there = ~np.isnan(places)
+    return np.where(there, 1 + np.floor(np.where(there, places, 0) * MEAN_CODES).clip(0, MEAN_CODES - 1), 0).astype(
+        np.int16
+    )
+
+
+def months(micros: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Return the month of times in microseconds since 1970, int16: 1 to 12, and 0 where there is none."""
+    found = micros.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64) % 12 + 1
+    return np.where(there, found, 0).astype(np.int16)
+
+
+def years(micros: np.ndarray) -> np.ndarray:
+    """Return the year of times in microseconds since 1970, float64."""
+    return micros.astype("datetime64[us]").astype("datetime64[Y]").astype(np.int64) + 1970.0
+
+
+def weekdays(micros: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Return the day of the week, int16: 1 is Monday, 0 where there is none."""
+    return np.where(there, (micros // _DAY + 3) % 7 + 1, 0).astype(np.int16)
+
+
+def hours(micros: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Return the hour of the day plus 1, int16; 0 where there is none."""
+    return np.where(there, micros // _HOUR % 24 + 1, 0).astype(np.int16)

@@ -1,0 +1,123 @@
+"""How the rows of a relation lie within their owners: which comes before which, and what the ones before were like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Siblings:
+    """Rows in order within their owners; all arrays are of shape (rows,) and stand in the order in which rows were read."""
+
+    owner: np.ndarray
+    """The owner's row, int64."""
+    order: np.ndarray
+    """The rows, owner by owner and in order within each, int64."""
+    place: np.ndarray
+    """The row's place among its siblings, from 0, int64."""
+    size: np.ndarray
+    """How many rows its owner has, int64."""
+    before: np.ndarray
+    """The row before of the same owner, int64; -1 for the first."""
+
+    @classmethod
+    def of(cls, owner: np.ndarray, order: np.ndarray) -> Siblings:
+        """Lay out rows by their owner, and within it as they stand in ``order`` (a permutation of the rows)."""
+        order = order[np.argsort(owner[order], kind="stable")]
+        sorted_ = owner[order]
+        first = np.flatnonzero(np.diff(sorted_, prepend=sorted_[:1] - 1))
+        sizes = np.diff(np.append(first, len(order)))
+        place, size, before = (np.empty(len(order), dtype=np.int64) for _ in range(3))
+        ranks = np.arange(len(order)) - np.repeat(first, sizes)
+        place[order], size[order] = ranks, np.repeat(sizes, sizes)
+        before[order] = np.where(ranks > 0, np.append(-1, order[:-1]), -1)
+        return cls(owner, order, place, size, before)
+
+    def rising(self, values: np.ndarray) -> float:
+        """Return the share of rows whose value is not below that of the row before."""
+        later = self.before >= 0
+        return float((values[later] >= values[self.before[later]]).mean()) if later.any() else 1.0
+
+    def taken_before(self, codes: np.ndarray) -> np.ndarray:
+        """Return the code of the row before, 0 for the first."""
+        return np.where(self.before >= 0, codes[self.before], 0).astype(codes.dtype)
+
+    def mean_before(self, places: np.ndarray) -> np.ndarray:
+        """Return the mean over all rows before, leaving out NaN; NaN where there is none."""
+        there = ~np.isnan(places[self.order])
+        sums = np.cumsum(np.where(there, places[self.order], 0.0))
+        counts = np.cumsum(there)
+        rank = self.place[self.order]
+        at = np.arange(len(rank))
+        first = at - rank
+        total = np.where(rank > 0, sums[at - 1], 0) - np.where(first > 0, sums[first - 1], 0)
+        number = np.where(rank > 0, counts[at - 1], 0) - np.where(first > 0, counts[first - 1], 0)
+        total, number = np.where(rank > 0, total, 0), np.where(rank > 0, number, 0)
+        found = np.empty(len(rank))
+        found[self.order] = np.divide(total, number, out=np.full(len(rank), np.nan), where=number > 0)
+        return found
+
+    def mean(self, places: np.ndarray, owners: int) -> np.ndarray:
+        """Return the mean over the rows of each owner, leaving out NaN, shape (owners,)."""
+        there = ~np.isnan(places)
+        number = np.bincount(self.owner[there], minlength=owners)
+        total = np.bincount(self.owner[there], places[there], owners)
+        return np.divide(total, number, out=np.full(owners, np.nan), where=number > 0)
+
+    def first(self, values: np.ndarray, owners: int) -> np.ndarray:
+        """Return the value in the first row of each owner, float64, NaN where there is none, shape (owners,)."""
+        found = np.full(owners, np.nan)
+        head = self.place == 0
+        found[self.owner[head]] = values[head]
+        return found
+
+    def ends(self, codes: np.ndarray, owners: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the code of the first and of the last row of each owner, 0 where there is none, shape (owners,)."""
+        first, last = np.zeros(owners, dtype=codes.dtype), np.zeros(owners, dtype=codes.dtype)
+        head = self.place == 0
+        first[self.owner[head]] = codes[head]
+        tail = self.place == self.size - 1
+        last[self.owner[tail]] = codes[tail]
+        return first, last
+
+
+class Meeting:
+    """Where rows of one owner have the same value of a column as rows of another relation have."""
+
+    __slots__ = ("_keys", "_order", "_values", "_width")
+
+    def __init__(self, owner: np.ndarray, values: np.ndarray) -> None:
+        """Take the other relation's owners (int64) and values (float64, NaN for none), shape (rows,)."""
+        there = np.flatnonzero(~np.isnan(values))
+        self._values = np.unique(values[there])
+        self._width = len(self._values) + 1
+        key = owner[there] * self._width + np.searchsorted(self._values, values[there])
+        order = np.argsort(key, kind="stable")
+        self._keys, self._order = key[order], there[order]
+
+    def met(self, owner: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return the first row of the same owner with an equal value, int64; -1 for none."""
+        if not len(self._keys):
+            return np.full(len(owner), -1)
+        rank = np.searchsorted(self._values, values).clip(0, self._width - 2)
+        key = owner * self._width + rank
+        place = np.searchsorted(self._keys, key).clip(0, len(self._keys) - 1)
+        return np.where((self._keys[place] == key) & (self._values[rank] == values), self._order[place], -1)
+
+    def following(self, owner: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return the least value above that a row of the same owner has, float64; NaN for none, and for NaN."""
+        if not len(self._keys):
+            return np.full(len(owner), np.nan)
+        key = owner * self._width + np.searchsorted(self._values, values, side="right")
+        place = np.searchsorted(self._keys, key)
+        near = self._keys[place.clip(0, len(self._keys) - 1)]
+        found = (place < len(self._keys)) & (near // self._width == owner) & ~np.isnan(values)
+        return np.where(found, self._values[(near % self._width).clip(0, self._width - 2)], np.nan)
+
+    def above(self, owner: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return how many rows of the same owner have a greater value, int64; all of them where the value is NaN."""
+        rank = np.where(np.isnan(values), 0, np.searchsorted(self._values, values, side="right"))
+        place = np.searchsorted(self._keys, owner * self._width + rank)
+        return np.searchsorted(self._keys, (owner + 1) * self._width) - place

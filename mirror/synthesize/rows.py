@@ -249,7 +249,7 @@ class Rows:
             # an interval is moved once all that it explains, its own end included, may know where it was drawn
             return self._drawn_codes(plan.column)
         if isinstance(marginal, Numeric | Temporal | Categorical | Boolean):
-            return columns.encode(marginal, self.array(plan.column))
+            return columns.encode(marginal, self.array(plan.column), by_value=True)
         if isinstance(generator, FromParent | Null | Copied):
             return pc.is_valid(self.array(plan.column)).to_numpy(zero_copy_only=False).astype(np.int16)
         return self._drawn_codes(plan.column)

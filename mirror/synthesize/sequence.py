@@ -53,7 +53,8 @@ class Sequence:
         self._uniforms: dict[str, np.ndarray] = {}
         self._kins: dict[str, relatives.Kin | None] = {}
         self._meetings: dict[tuple[str, str], Meeting | None] = {}
-        self._place, self._size = ranks(rows.owners)
+        alone = np.zeros(size, dtype=np.int64), np.ones(size, dtype=np.int64)
+        self._place, self._size = alone if rows.plan.owner is None else ranks(rows.owners)
         self._draw()
 
     def _models(self, one: ColumnPlan) -> list[Dependence]:
@@ -124,7 +125,7 @@ class Sequence:
     def _take(self, one: ColumnPlan, values: pa.Array, given: np.ndarray) -> None:
         marginal = one.profile.marginal
         self._given[one.column] = given
-        self.codes[one.column] = columns.encode(marginal, values)
+        self.codes[one.column] = columns.encode(marginal, values, by_value=True)
         if one.column in self.values:
             found = temporal.microseconds(values) if isinstance(marginal, Temporal) else numeric.to_numpy(values)
             self.values[one.column][:] = np.where(found[1], found[0], 0)

@@ -195,7 +195,8 @@ def _dependent(
             continue
 
         def children(of: ForeignKey, parents: int = parent.rows) -> np.ndarray:
-            return np.bincount(found[str(of)], minlength=parents)
+            rows = found[str(of)]
+            return np.bincount(rows[rows >= 0], minlength=parents)
 
         grid = np.arange(1, grids.COUNT_CODES)
         earlier = [one for one in owner.values() if one.parent == key.parent and str(one) < str(key)]

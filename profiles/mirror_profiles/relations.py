@@ -295,9 +295,9 @@ class _Learner:
             and not isinstance(self.read.marginals[name], Identifier | Empty)
         ]
         owner = self.context.owner.get(self.name)
-        if owner is None or not times:
+        rows = self.context.found[str(owner)] if owner is not None and self.read.whole else np.empty(0)
+        if not times or not len(rows) or (rows < 0).any():
             return None
-        rows = self.context.found[str(owner)]
         by_key = Siblings.of(rows, self._key_order())
         share = {name: by_key.rising(self.read.micros(name)[0].astype(float)) for name in times}
         return max(times, key=lambda name: round(share[name], 2))
@@ -700,7 +700,8 @@ class _Learner:
             ):
                 found.append(Candidate(None, None, grids.counted(counts), _COUNT_ORDER, aspect))
             for key in self.context.all_kin(self.name):
-                counts = np.bincount(self.context.found[str(key)], minlength=self.context.reads[key.parent].rows)
+                rows = self.context.found[str(key)]
+                counts = np.bincount(rows[rows >= 0], minlength=self.context.reads[key.parent].rows)
                 counted = grids.counted(counts[self.siblings.owner])
                 found.append(Candidate(None, str(key), counted, _COUNT_ORDER, Aspect.KIN_COUNT))
                 more = grids.exceeding(counts[self.siblings.owner] - self.siblings.size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import assert_never
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -188,10 +189,11 @@ def places(marginal: Marginal) -> np.ndarray:
     return found
 
 
-def encode(marginal: Marginal, values: pa.Array) -> np.ndarray:
+def encode(marginal: Marginal, values: pa.Array, *, by_value: bool = False) -> np.ndarray:
     """Return the code of each value, int16, shape (rows,); 0 is NULL. Values that were not released take the code of none: see `Categorical`.
 
-    A withheld category is spread over the released ones by a fixed rule, so that shares stay comparable.
+    A withheld category is spread over the released ones by a fixed rule, so that shares stay comparable; ``by_value`` gives equal ones the
+    same code, wherever they stand.
     """
     codes = np.zeros(len(values), dtype=np.int16)
     match marginal:
@@ -209,6 +211,10 @@ def encode(marginal: Marginal, values: pa.Array) -> np.ndarray:
             codes[there] = (places[there] + 1).astype(np.int16)
             # multiples of the golden ratio fill [0, 1) evenly from the first on, whatever order the rows are in
             spread = np.arange(int(rare.sum())) * ((np.sqrt(5) - 1) / 2) % 1
+            if by_value and rare.any():
+                strange = values.filter(pa.array(rare)).dictionary_encode()
+                hashes = np.array([crc32(str(one).encode()) for one in strange.dictionary.to_pylist()]) / 2**32
+                spread = hashes[strange.indices.to_numpy(zero_copy_only=False)]
             codes[rare] = (np.searchsorted(np.cumsum(marginal.weights)[:-1], spread, side="right") + 1).astype(np.int16)
         case Boolean():
             there = pc.is_valid(values).to_numpy(zero_copy_only=False)

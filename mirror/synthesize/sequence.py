@@ -44,6 +44,8 @@ class Sequence:
         self.codes = {one.column: np.zeros(size, dtype=np.int16) for one in self.columns}
         self.values: dict[str, np.ndarray] = {}
         """Microseconds (int64) or numbers (float64) of the columns that gaps are counted from or that have gaps."""
+        self._by = {one.column: np.full(size, -1, dtype=np.int8) for one in self.columns if one.profile.gaps}
+        """Number of the gap that each row was counted by, -1 for none."""
         self._given: dict[str, np.ndarray] = {}
         """Where a column's code is given by a parent."""
         self._sums: dict[str, np.ndarray] = {}
@@ -53,8 +55,9 @@ class Sequence:
         self._uniforms: dict[str, np.ndarray] = {}
         self._kins: dict[str, relatives.Kin | None] = {}
         self._meetings: dict[tuple[str, str], Meeting | None] = {}
-        alone = np.zeros(size, dtype=np.int64), np.ones(size, dtype=np.int64)
-        self._place, self._size = alone if rows.plan.owner is None else ranks(rows.owners)
+        self._place, self._size = np.zeros(size, dtype=np.int64), np.ones(size, dtype=np.int64)
+        if rows.plan.owner is not None:
+            self._place, self._size = ranks(rows.owners)
         self._draw()
 
     def _models(self, one: ColumnPlan) -> list[Dependence]:
@@ -155,6 +158,7 @@ class Sequence:
                 left[places[codes != 1]] = False
             else:
                 self._count(one, gap, codes, here[mine], start[mine])
+                self._by[name][here[mine]] = number
                 left &= ~mine
         if not left.any():
             return
@@ -348,16 +352,40 @@ class Sequence:
         return grids.averaged(mean)
 
     def array(self, column: str, codes: np.ndarray, type_: pa.DataType) -> pa.Array:
-        """Return a drawn column's values in an Arrow type, of the codes as they were drawn or as keys have changed them since."""
+        """Return a drawn column's values in an Arrow type, of the codes as they were drawn or as keys have changed them since.
+
+        What is counted from another column of the row is counted from what that holds now.
+        """
         marginal, uniforms = self._by_name[column].profile.marginal, self._uniform(column)
-        values, same = self.values.get(column), codes == self.codes[column]
-        if values is not None and isinstance(marginal, Temporal):
-            values = np.where(same, values, temporal.decode(marginal, codes, uniforms))
-            return temporal.to_arrow(values, codes > 0, type_)
-        if values is not None and isinstance(marginal, Numeric):
-            return numeric.to_arrow(np.where(same, values, numeric.decode(marginal, codes, uniforms)), codes > 0, type_)
-        assert isinstance(marginal, Numeric | Temporal | Categorical | Boolean)  # noqa: S101
-        return columns.decode(marginal, codes, uniforms, type_)
+        if column not in self.values or not isinstance(marginal, Numeric | Temporal):
+            assert isinstance(marginal, Numeric | Temporal | Categorical | Boolean)  # noqa: S101
+            return columns.decode(marginal, codes, uniforms, type_)
+        same = codes == self.codes[column]
+        if isinstance(marginal, Numeric):
+            values = np.where(same, self.values[column], numeric.decode(marginal, codes, uniforms))
+            return numeric.to_arrow(values, codes > 0, type_)
+        micros = np.where(same, self.values[column], temporal.decode(marginal, codes, uniforms))
+        return temporal.to_arrow(self._counted_again(column, micros, same & (codes > 0)), codes > 0, type_)
+
+    def _counted_again(self, column: str, micros: np.ndarray, same: np.ndarray) -> np.ndarray:
+        for number, gap in enumerate(self._by_name[column].profile.gaps):
+            anchor = gap.anchor
+            if anchor.aspect is not Aspect.VALUE or not isinstance(gap.marginal, Temporal):
+                continue
+            if anchor.foreign_key is not None:
+                start, there = self._of_parent(anchor.column, anchor.foreign_key)
+                moved = np.zeros(len(micros), dtype=np.int64)
+            else:
+                start, there = temporal.microseconds(self._rows.unlaid(anchor.column))
+                moved = start - self.values.get(anchor.column, start)
+            mine = there & (self._by[column] == number)
+            micros = np.where(mine & same, micros + moved, micros)
+            # a value that was to be NULL has no distance yet
+            upper = np.cumsum(columns.weights(gap.marginal))
+            drawn = np.searchsorted(upper / upper[-1], self._uniform(f"{column} gap {number}"), side="right") + 1
+            distance = temporal.decode(gap.marginal, drawn.clip(1, len(upper)), self._uniform(column))
+            micros = np.where(mine & ~same, start + distance, micros)
+        return micros
 
 
 def _is_time(type_: pa.DataType) -> bool:

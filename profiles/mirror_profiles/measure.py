@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +20,12 @@ from mirror_profiles.matching import NULL, ORPHAN, collations, depths, fold, mat
 from mirror_profiles.privacy import check_copy, released_levels, released_ranks, released_share
 from mirror_profiles.profile import Aspect, Copy, FanOut, Profile, Provenance
 from mirror_profiles.relations import Context, Read, learn
+from mirror_profiles.rules.discovery import discover
 from mirror_profiles.structure import owners, precedence
 from mirror_profiles.ways import agreements
+
+if TYPE_CHECKING:
+    from mirror_profiles.rules.kinds import Found
 
 _FEW_PARENTS = 256
 _MOST_RANKED = 10_000
@@ -91,7 +96,26 @@ def measure(
         k,
         tuple(findings),
         agreements=ways,
+        rules=_rules(schema, reads, found, copy, k),
     )
+
+
+def _rules(
+    schema: Schema,
+    reads: Mapping[RelationName, Read],
+    found: Mapping[str, np.ndarray],
+    copy: Collection[RelationName],
+    k: int,
+) -> tuple[Found, ...]:
+    whole = {name for name, read in reads.items() if read.whole}
+    tables = {name: read.table for name, read in reads.items()}
+    # where a child was sampled its keys were read whole, but not beside its other columns
+    parents = {
+        str(key): found[str(key)]
+        for key in schema.foreign_keys
+        if str(key) in found and key.child in whole and key.parent in whole
+    }
+    return discover(schema, tables, parents, whole=whole, copied=copy, k=k)
 
 
 def _tell(progress: Progress | None, what: str, done: int, total: int) -> None:

@@ -262,8 +262,8 @@ class _Graph:
         if values and profile.anchor is not None:
             key = keys.get(str(profile.anchor.foreign_key))
             yield (name if key is None else key.parent, profile.anchor.column), True
-        for explainer in profile.dependence.explainers if profile.dependence else ():
-            if explainer.column is None:
+        for explainer in profile.explainers:
+            if explainer.column is None or (explainer.foreign_key is not None and explainer.foreign_key not in keys):
                 continue
             key = keys.get(str(explainer.foreign_key))
             other = (name if key is None else key.parent, explainer.column)

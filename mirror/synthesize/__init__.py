@@ -194,10 +194,8 @@ class Synthesis:
         parents = self.rows(key.foreign_key.parent)
         if key.fan_out.by_row:
             return np.arange(parents)
-        if key.finds is Finds.OWNER:
-            counts = np.diff(self.structure.ends(name))
-        else:
-            counts = self.deal(name, str(key.foreign_key)).counts
+        owned = key.finds is Finds.OWNER
+        counts = np.diff(self.structure.ends(name)) if owned else self.deal(name, str(key.foreign_key)).counts
         place = np.empty(parents, dtype=np.int64)
         place[np.argsort(-counts, kind="stable")] = np.arange(parents)
         return place
@@ -260,6 +258,14 @@ class Synthesis:
             keys = [key for key in self.plan.schema.foreign_keys if key.parent == name]
             self._referred[name] = frozenset(column for key in keys for column in key.parent_columns)
         return self._referred[name]
+
+    def is_derived(self, relation: RelationPlan, column: str) -> bool:
+        """Say whether a rule derives a column, or the parent's column that it is lent: it may be made of the very rows that it explains."""
+        generator = relation.column(column).generator
+        if isinstance(generator, FromParent):
+            parent = relation.key(generator.foreign_key).foreign_key.parent
+            return parent != relation.name and self.is_derived(self.plan.relation(parent), generator.column)
+        return isinstance(generator, Derived)
 
     def sampler(self, dependence: Dependence) -> Sampler:
         """Return what draws by a dependence; it is made ready once."""

@@ -244,7 +244,8 @@ class Rows:
 
     def _codes_of(self, plan: ColumnPlan) -> np.ndarray:
         marginal, generator = plan.profile.marginal, plan.generator
-        if isinstance(generator, Drawn | Derived | Stretched):
+        derived = not self.plan.fills(plan.column) and self._world.is_derived(self.plan, plan.column)
+        if derived or isinstance(generator, Drawn | Stretched):
             # what rows that a derived column is made of depend on is what it was drawn to be;
             # an interval is moved once all that it explains, its own end included, may know where it was drawn
             return self._drawn_codes(plan.column)
@@ -538,7 +539,7 @@ class Rows:
             message = f"{self.plan.name}.{plan.column}: a {marginal.kind} column cannot be drawn from its marginal"
             raise PlanError(message)
         if self.is_sequenced(plan):
-            made = self.sequence.array(plan.column, self._drawn_codes(plan.column), type_)
+            made = self.sequence.array(plan.column, self._drawn_codes(plan.column), type_, self)
         else:
             made = columns.decode(marginal, self._drawn_codes(plan.column), self.uniforms(plan.column), type_)
         return made if plan.domain is None else plan.domain.clip(made)

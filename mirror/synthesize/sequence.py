@@ -114,6 +114,8 @@ class Sequence:
             marginal = one.profile.marginal
             coded = isinstance(marginal, Numeric | Temporal | Categorical | Boolean)
             simple = isinstance(one.generator, Numbering | Mask | Choice | Constant)
+            if self._world.is_derived(rows.plan, one.column):
+                continue
             if isinstance(one.generator, FromParent):
                 values, found = rows.lent(one, one.generator)
                 given = pc.is_valid(values).to_numpy(zero_copy_only=False)
@@ -351,10 +353,10 @@ class Sequence:
         mean[some] = self._sums[name][before[some]] / number[some]
         return grids.averaged(mean)
 
-    def array(self, column: str, codes: np.ndarray, type_: pa.DataType) -> pa.Array:
+    def array(self, column: str, codes: np.ndarray, type_: pa.DataType, rows: Rows) -> pa.Array:
         """Return a drawn column's values in an Arrow type, of the codes as they were drawn or as keys have changed them since.
 
-        What is counted from another column of the row is counted from what that holds now.
+        What is counted from another column of the row is counted from what that holds now in ``rows``.
         """
         marginal, uniforms = self._by_name[column].profile.marginal, self._uniform(column)
         if column not in self.values or not isinstance(marginal, Numeric | Temporal):
@@ -365,9 +367,9 @@ class Sequence:
             values = np.where(same, self.values[column], numeric.decode(marginal, codes, uniforms))
             return numeric.to_arrow(values, codes > 0, type_)
         micros = np.where(same, self.values[column], temporal.decode(marginal, codes, uniforms))
-        return temporal.to_arrow(self._counted_again(column, micros, same & (codes > 0)), codes > 0, type_)
+        return temporal.to_arrow(self._counted_again(column, micros, same & (codes > 0), rows), codes > 0, type_)
 
-    def _counted_again(self, column: str, micros: np.ndarray, same: np.ndarray) -> np.ndarray:
+    def _counted_again(self, column: str, micros: np.ndarray, same: np.ndarray, rows: Rows) -> np.ndarray:
         for number, gap in enumerate(self._by_name[column].profile.gaps):
             anchor = gap.anchor
             if anchor.aspect is not Aspect.VALUE or not isinstance(gap.marginal, Temporal):
@@ -376,7 +378,7 @@ class Sequence:
                 start, there = self._of_parent(anchor.column, anchor.foreign_key)
                 moved = np.zeros(len(micros), dtype=np.int64)
             else:
-                start, there = temporal.microseconds(self._rows.unlaid(anchor.column))
+                start, there = temporal.microseconds(rows.unlaid(anchor.column))
                 moved = start - self.values.get(anchor.column, start)
             mine = there & (self._by[column] == number)
             micros = np.where(mine & same, micros + moved, micros)

@@ -238,7 +238,7 @@ def _quantile(fan_out: FanOut, quantiles: np.ndarray) -> np.ndarray:
 
 
 def _nudged(drawn: np.ndarray, total: int) -> np.ndarray:
-    """Give one child more, or one fewer, to as many parents as it takes to reach the total; all are scaled where that would be every second one."""
+    """Give a child more, or one fewer, to as many parents as it takes to reach the total; all are scaled where that would be every other one."""
     missing = total - int(drawn.sum())
     able = np.flatnonzero(drawn > (0 if missing > 0 else 1))
     if 2 * abs(missing) > len(able):

@@ -68,7 +68,7 @@ def find_all(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarr
 
 
 def _by_kind(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarray:
-    """Deal the stubs of each kind of parent to the rows that are to find one of that kind, so that parents have as many children as they should."""
+    """Deal the stubs of each kind of parent to the rows that are to find one of that kind: parents have as many children as they should."""
     name, foreign_key = relation.name, str(key.foreign_key)
     deal = world.deal(name, foreign_key)
     if not deal.free or key.fan_out.kinds is None:

@@ -21,8 +21,8 @@ def kinds_of(
 ) -> np.ndarray | None:
     """Return each parent's kind, int16 of shape (parents,): 1 …, 0 for those without children; None where they are too few, or all alike.
 
-    ``rows`` is the parent that each child finds (negative: none). ``traits`` are numbers between 0 and 1, NaN for none, and ``labels`` codes, of each
-    child; parents are told apart by the means of the former and the shares of the most frequent of the latter (k-means, Lloyd 1982). A kind
+    ``rows`` is the parent that each child finds (negative: none). ``traits`` are numbers between 0 and 1, NaN for none, and ``labels`` codes, of
+    each child; parents are told apart by the means of the former and the shares of the most frequent of the latter (k-means, Lloyd 1982). A kind
     has at least ``k`` parents.
     """
     there = rows >= 0

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from mirror_connectors.base import Connector, Sample
-from mirror_connectors.schema import ForeignKey, Relation, RelationName, Schema
 from mirror_profiles import dependence
 from mirror_profiles.columns import numeric
 from mirror_profiles.columns import order as order_of
@@ -25,6 +24,7 @@ from mirror_profiles.structure import owners, precedence
 from mirror_profiles.ways import agreements
 
 if TYPE_CHECKING:
+    from mirror_connectors.schema import ForeignKey, Relation, RelationName, Schema
     from mirror_profiles.rules.kinds import Found
 
 _FEW_PARENTS = 256

@@ -121,8 +121,8 @@ def released_levels(depths: np.ndarray, *, k: int) -> tuple[float, ...]:
 def released_pools(counts: np.ndarray, units: np.ndarray, base: np.ndarray, *, k: int) -> np.ndarray:
     """Turn counts of codes without an order into shares; all arrays are of shape (cells, codes), rows of the result sum to 1.
 
-    As `released_runs`, but that entries of fewer than ``k`` units are put together into one pool, and should that be short of ``k`` as well, with the
-    smallest of the others.
+    As `released_runs`, but that entries of fewer than ``k`` units are put together into one pool, and should that be short of ``k`` as well,
+    with the smallest of the others.
     """
     kept = (units >= k).astype(bool)
     kept[:, 0] = True
@@ -148,8 +148,8 @@ def released_runs(counts: np.ndarray, units: np.ndarray, base: np.ndarray, order
 
     Code 0 is NULL; ``order`` says in what order the others stand. An entry behind which at least ``k`` of ``units`` stand (a lower bound of how
     many units there are) is released as it is. Those between are put together, neighbours first, into runs of ``k`` units or more; a run's share
-    is released, and divided within the run by ``base``, the shares that were released for a coarser cell. Fewer NULLs than ``k`` are taken for none,
-    and so are values; a cell of which nothing may be said says what ``base`` says.
+    is released, and divided within the run by ``base``, the shares that were released for a coarser cell. Fewer NULLs than ``k`` are taken for
+    none, and so are values; a cell of which nothing may be said says what ``base`` says.
     """
     cells, codes = counts.shape
     alone = units >= k

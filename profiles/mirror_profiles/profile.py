@@ -281,7 +281,7 @@ class FanOut:
     identities: int = 0
     """How many of few parents are told apart, from the one with most children down; each has at least the threshold of them."""
     choice: Dependence | None = None
-    """How it depends on the row's other relatives which of these parents it finds (1 …), or one of the others; or with ``kinds``, of which kind."""
+    """How it depends on a row's other relatives which of these parents it finds (1 …), or one of the others; with ``kinds``, of which kind."""
     kinds: Kinds | None = None
     """Kinds of parents, where there are too many for identities."""
     released: str = "schema"

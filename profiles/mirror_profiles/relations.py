@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -44,10 +44,15 @@ from mirror_profiles.semantics import locale_of, meaning_of
 from mirror_profiles.siblings import Meeting, Siblings
 from mirror_profiles.structure import columns_of_keys, given_columns
 
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
 _LEAST_PAIRS = 0.5
 """A gap is learned only from an anchor that explains more than this share of a column's spread."""
 _LEAST_COUNTED, _USUALLY = 0.1, 0.9
 """The same, of numbers counted from a place or a year; or the share of rows in which they lie at one and the same distance."""
+_MOST_STEPS = 20_000
+"""Rows of one owner times columns beyond which rows are not drawn one after another: each such step takes some tenths of a millisecond."""
 _LEAST_REPEATED = 0.2
 """By how much more often than chance a category must be that of the row before to be modelled as its repetition."""
 _COUNT_ORDER = np.arange(1, grids.COUNT_CODES)
@@ -147,8 +152,9 @@ class Context:
         return needed <= {*done, *(owner.columns if owner else ())}
 
     def identities(self, read: Read, key: ForeignKey) -> np.ndarray | None:
-        """Return which of few parents each row read finds, int16: from 1 for the one with most children, one more than there are identities for
-        others, 0 for none; None where parents are not told apart.
+        """Return which of few parents each row read finds, int16; None where parents are not told apart.
+
+        Codes count from 1 for the parent with most children; one more than there are identities says any other, 0 none.
         """
         fan_out = self.fan_outs[str(key)]
         if not fan_out.identities or len(key.columns) > 1 or key.parent not in self.before[:-1]:
@@ -279,7 +285,7 @@ class _Learner:
         if owner is None or not self.read.whole or not self.context.reads[owner.parent].whole:
             return None
         rows = self.context.found[str(owner)]
-        if not len(rows) or (rows < 0).any():
+        if not len(rows) or (rows < 0).any() or np.bincount(rows).max() * len(self.names) > _MOST_STEPS:
             return None
         return Siblings.of(rows, self._in_time(rows))
 

@@ -106,11 +106,9 @@ def grow(
                 renumber = np.cumsum(~bad) - 1
                 child = 2 * renumber[child // 2] + child % 2
                 split = split[~bad]
-        first = nodes - level
         place = np.zeros(level, dtype=np.int32)
         place[split] = nodes + 2 * np.arange(len(split))
         feature[-1], threshold[-1], left[-1] = which.astype(np.int16), at.astype(np.int16), place
-        assert first >= 0
         level = 2 * len(split)
         nodes += level
         node[here] = child

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mirror.casts import cast
-from mirror.generators import Choice, Drawn, Finds, FromLists, FromParent, Mask, Numbering, Sibling, Stretched
+from mirror.generators import Choice, Derived, Drawn, Finds, FromLists, FromParent, Mask, Numbering, Sibling, Stretched
 from mirror.synthesize import places, room, text, ways
 from mirror.synthesize.candidates import Candidates
 from mirror.synthesize.parents import NONE, Deal

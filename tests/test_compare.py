@@ -34,7 +34,7 @@ from mirror_connectors import (
     Schema,
 )
 from mirror_profiles.columns.kinds import Boolean, Categorical, Identifier, Marginal, Numeric, Opaque, Temporal, Tick
-from mirror_profiles.profile import Anchor, ColumnProfile, FanOut, Profile, Provenance, RelationProfile
+from mirror_profiles.profile import Anchor, ColumnProfile, FanOut, Gap, Profile, Provenance, RelationProfile
 from tests.databases import embedded_url
 
 if TYPE_CHECKING:
@@ -444,8 +444,8 @@ def _remove(url: str) -> None:
 # -------------------------------------------------------------------------------------------------------- likeness
 
 
-def column(of: str, marginal: Marginal, nulls: float = 0.0, anchor: Anchor | None = None) -> ColumnProfile:
-    return ColumnProfile(of, nulls, marginal, anchor)
+def column(of: str, marginal: Marginal, nulls: float = 0.0, gaps: tuple[Gap, ...] = ()) -> ColumnProfile:
+    return ColumnProfile(of, nulls, marginal, gaps=gaps)
 
 
 def score(report: Report, where: str) -> float:
@@ -541,29 +541,31 @@ def _remove_if_embedded(url: str, relation: Relation) -> None:
             emptied.commit()
 
 
-def test_times_after_an_anchor_score_by_their_gap(tmp_path: Path) -> None:
+def test_times_that_are_counted_from_an_anchor_score_by_themselves(tmp_path: Path) -> None:
     gap = Temporal(Numeric((), (0.0, 2.0, 4.0), (0.5, 0.5), 0), Tick.DAY)
+    start = datetime(2024, 1, 1)
+    first = (start - datetime(1970, 1, 1)).days
+    days = Temporal(Numeric((), (first, first + 50.0, first + 101.0), (0.5, 0.5), 0), Tick.DAY)
     parent = Relation(name("order"), (whole("id"), time("placed")), primary_key=Key(("id",)))
     child = Relation(name("parcel", "billing"), (text("order"), time("sent"), time("here")))
     key = ForeignKey(child.name, ("order",), parent.name, ("id",), origin=Origin.LINKED)
     profile = (
-        column("sent", gap, anchor=Anchor("placed", str(key))),
-        column("here", gap, anchor=Anchor("sent", None)),
+        column("sent", days, gaps=(Gap(Anchor("placed", str(key)), gap),)),
+        column("here", days, gaps=(Gap(Anchor("sent", None), gap),)),
     )
-    start = datetime(2024, 1, 1)
 
     def day(number: int) -> datetime:
         return start + timedelta(number)
 
     world = World(keys=[key])
-    world.add(parent, [1, 2], [day(0), day(100)])
+    world.add(parent, [1, 2], [day(0), day(90)])
     world.add(
-        child, ["1", "1", "2", "2"], [day(0), day(3), day(101), day(102)], [day(1), day(6), day(102), day(99)],
+        child, ["1", "1", "2", "2"], [day(0), day(30), day(91), day(100)], [day(1), day(60), day(92), day(99)],
         profile=profile,
     )  # fmt: skip
     report = world.compare(two_urls(tmp_path))
     assert score(report, "billing.main.parcel.sent") == pytest.approx(1.0)
-    # Gaps of 1, 3, 1 and -3 days: one lies where none may be.
+    # of days 1, 60, 92 and 99 one lies in the first half, where there should be two
     assert score(report, "billing.main.parcel.here") == pytest.approx(0.75)
 
 

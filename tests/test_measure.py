@@ -8,6 +8,7 @@ import sqlite3
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,7 +26,7 @@ from mirror_connectors.schema import ForeignKey, Origin, RelationName, Schema, u
 from mirror_profiles import columns
 from mirror_profiles.columns.kinds import Boolean, Categorical, Empty, Identifier, Numeric, Opaque, Temporal, Text, Tick
 from mirror_profiles.measure import measure
-from mirror_profiles.profile import Anchor, ColumnProfile, FanOut, Profile, dump
+from mirror_profiles.profile import Anchor, Aspect, ColumnProfile, Dependence, FanOut, Profile, dump
 from tests.databases import embedded_url
 
 Rows = Mapping[str, list[tuple[Any, ...]]]
@@ -72,17 +73,24 @@ def assert_sound(profile: Profile) -> None:
             assert 0 <= column.nulls <= 1
             weights = columns.weights(column.marginal)
             assert not weights or sum(weights) == pytest.approx(1)
-            if column.anchor is not None:
-                assert isinstance(column.marginal, Temporal)
             if column.dependence is not None:
-                sizes = [explainer.size for explainer in column.dependence.explainers]
-                assert column.dependence.table.values.shape == (np.prod(sizes), len(weights) + 1)
-                assert np.allclose(column.dependence.table.values.sum(1), 1, atol=1e-5)
-                for explainer in column.dependence.explainers:
-                    if explainer.foreign_key is None:
-                        assert explainer.column in declared.column_names
-                    elif explainer.column is not None:
-                        assert keys[explainer.foreign_key].parent in names
+                assert_trees(column.dependence, len(weights) + 1)
+            for gap in column.gaps:
+                # of categories it is said whether they repeat, of all else how far they lie
+                repeats = isinstance(column.marginal, Categorical)
+                assert isinstance(gap.marginal, Boolean) if repeats else type(gap.marginal) is type(column.marginal)
+                if gap.dependence is not None:
+                    assert_trees(gap.dependence, columns.size(gap.marginal) + 1)
+            for explainer in column.explainers:
+                kin = profile.schema.foreign_keys
+                if explainer.foreign_key is None:
+                    assert explainer.column in {*declared.column_names, None}
+                elif explainer.foreign_key in keys:
+                    assert keys[explainer.foreign_key].parent in names
+                else:
+                    # children of its own, or of its owner
+                    [key] = [key for key in kin if str(key) == explainer.foreign_key]
+                    assert key.parent in {relation.name, *(one.parent for one in keys.values())}
         for column in relation.columns:
             needs(profile, relation.name, column, ())
     for key in profile.schema.foreign_keys:
@@ -90,15 +98,28 @@ def assert_sound(profile: Profile) -> None:
             assert profile.fan_out(str(key)) is not None
 
 
+def assert_trees(dependence: Dependence, codes: int) -> None:
+    assert dependence.trees
+    for tree in dependence.trees:
+        inner = tree.splits.values[:, 0] >= 0
+        assert set(tree.splits.values[inner, 0].astype(int)) <= set(range(len(dependence.explainers)))
+        assert tree.shares.values.shape == (np.count_nonzero(~inner), codes)
+        assert np.allclose(tree.shares.values.sum(1), 1, atol=1e-5)
+
+
 def needs(profile: Profile, name: RelationName, column: ColumnProfile, above: tuple[str, ...]) -> None:
     """Follow what a column's codes are drawn from, and fail when that is the column itself."""
     assert column.name not in above, f"{name}: {' <- '.join((*above, column.name))}"
     relation = profile.relation(name)
-    for explainer in column.dependence.explainers if column.dependence else ():
+    drawn = (Aspect.VALUE, Aspect.MONTH, Aspect.WEEKDAY, Aspect.HOUR, Aspect.STEP, Aspect.KIN_MET)
+    referred = {str(key) for key in profile.schema.parents_of(name)}
+    for explainer in column.explainers:
         asked: set[str] = set()
-        if explainer.foreign_key is None:
+        if explainer.aspect in drawn and explainer.foreign_key is None:
             asked = {str(explainer.column)}
-        elif explainer.column is not None and explainer.foreign_key != relation.owner:
+        elif explainer.aspect is Aspect.KIN_MET:
+            asked = {str(explainer.by)}
+        elif explainer.foreign_key in referred - {str(relation.owner)}:
             # to know the parent is to know which of the key's columns are NULL
             asked = next(set(k.columns) for k in profile.schema.parents_of(name) if str(k) == explainer.foreign_key)
         for other in asked:
@@ -120,7 +141,7 @@ def key_of(profile: Profile, text: str) -> FanOut:
 
 
 def explained_by(column: ColumnProfile) -> set[str | None]:
-    return {explainer.column for explainer in column.dependence.explainers} if column.dependence else set()
+    return {explainer.column for explainer in column.explainers}
 
 
 # ------------------------------------------------------------------------------------------------------- odd relations
@@ -297,6 +318,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, list[
     return sqlite(tmp_path_factory.mktemp("shop"), SHOP, held), held
 
 
+def told_by_the_agent(column: ColumnProfile) -> bool:
+    """Whether the column follows from the status, or from whether there is an agent."""
+    return any(
+        one.column in ("status", "agent") or "purchase(agent)" in (one.foreign_key or "") for one in column.explainers
+    )
+
+
 def test_what_hangs_together_is_found(shop: tuple[str, dict[str, list[tuple[Any, ...]]]]) -> None:
     profile = measured({"s": shop[0]})
     owners = {relation.name.table: (relation.owner or "").split(" ")[0] for relation in profile.relations}
@@ -310,12 +338,13 @@ def test_what_hangs_together_is_found(shop: tuple[str, dict[str, list[tuple[Any,
     assert explained_by(of(profile, "customer", "tier")) == {None}  # the number of purchases
     assert "price" in explained_by(of(profile, "line", "price"))
     # whether there is an agent says the same as the status
-    assert explained_by(of(profile, "purchase", "shipped")) & {"status", "agent"}
+    assert told_by_the_agent(of(profile, "purchase", "shipped"))
     shipped, placed = of(profile, "purchase", "shipped"), of(profile, "purchase", "placed")
-    assert shipped.anchor == Anchor("placed", None)
-    assert isinstance(shipped.marginal, Temporal)
-    assert shipped.marginal.tick == Tick.DAY
-    assert sorted(shipped.marginal.ticks.atoms) == [1, 2, 3]
+    [gap] = shipped.gaps
+    assert gap.anchor == shipped.anchor == Anchor("placed", None)
+    assert isinstance(gap.marginal, Temporal)
+    assert gap.marginal.tick == Tick.DAY
+    assert sorted(gap.marginal.ticks.atoms) == [1, 2, 3]
     assert placed.anchor == Anchor(
         "joined", next(str(k) for k in profile.schema.foreign_keys if k.columns == ("customer",))
     )
@@ -346,12 +375,14 @@ def test_columns_are_sampled_and_keys_are_not(shop: tuple[str, dict[str, list[tu
     whole, sampled = measured({"s": shop[0]}), measured({"s": shop[0]}, sample=250)
     assert [r.rows for r in sampled.relations] == [r.rows for r in whole.relations]
     assert [r.owner for r in sampled.relations] == [r.owner for r in whole.relations]
-    assert sampled.fan_outs == whole.fan_outs
+    # what chooses among parents is learned of rows
+    counted = [[replace(one, choice=None, kinds=None) for one in profile.fan_outs] for profile in (sampled, whole)]
+    assert counted[0] == counted[1]
     one, other = (of(profile, "purchase", "shipped") for profile in (whole, sampled))
     # a share of 250 rows is within five standard errors of 0.03
     assert one.nulls == pytest.approx(other.nulls, abs=0.16)
     assert other.anchor == one.anchor
-    assert explained_by(other) & {"status", "agent"}
+    assert told_by_the_agent(other)
 
 
 def test_a_forest_keeps_its_few_roots(tmp_path: Path) -> None:
@@ -408,14 +439,15 @@ def test_keys_that_share_columns_do_not_explain_each_other(tmp_path: Path) -> No
     )
 
 
-def test_a_unique_time_has_no_anchor(tmp_path: Path) -> None:
+def test_a_unique_time_is_learned_by_itself_whatever_it_is_counted_from(tmp_path: Path) -> None:
     start = datetime(2020, 1, 1)
     held = {"t": [(str(start + timedelta(days=n)), str(start + timedelta(days=n, hours=1))) for n in range(200)]}
     profile = measured(
         {"s": sqlite(tmp_path, "CREATE TABLE t (a TIMESTAMP NOT NULL, b TIMESTAMP NOT NULL UNIQUE)", held)}
     )
     found = of(profile, "t", "b")
-    assert found.anchor is None
+    # its own range tells how many there can be, the distance from another time does not
+    assert found.anchor == Anchor("a", None)
     assert isinstance(found.marginal, Temporal)
     assert min(found.marginal.ticks.edges) * found.marginal.tick > datetime(2020, 1, 1).timestamp()
 

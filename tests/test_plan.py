@@ -34,7 +34,7 @@ from mirror_connectors.schema import (
 )
 from mirror_profiles.columns.kinds import Empty, Identifier, Marginal, Numeric, Opaque, Temporal, Tick
 from mirror_profiles.measure import measure
-from mirror_profiles.profile import Anchor, ColumnProfile, FanOut, Profile, Provenance, RelationProfile
+from mirror_profiles.profile import Anchor, ColumnProfile, FanOut, Gap, Profile, Provenance, RelationProfile
 from tests.databases import embedded_url
 
 SHOP = """
@@ -426,7 +426,7 @@ def test_an_order_in_time_that_is_learned_as_a_gap_is_kept_beside_others() -> No
     days = Temporal(Numeric((), (10.0, 90.0), (1.0,), 0), Tick.DAY)
     profiles = (
         ColumnProfile("start", 0.0, days),
-        ColumnProfile("end", 0.1, days, Anchor("start", None)),
+        ColumnProfile("end", 0.1, days, gaps=(Gap(Anchor("start", None), days),)),
         ColumnProfile("paid", 0.0, days),
     )
     learned = RelationProfile(relation.name, 99, profiles)

@@ -33,16 +33,21 @@ from mirror_profiles.columns.kinds import (
     Tick,
 )
 from mirror_profiles.profile import (
+    VERSION,
     Anchor,
+    Aspect,
     ColumnProfile,
     Copy,
     Dependence,
     Explainer,
     FanOut,
+    Gap,
+    Kinds,
     Profile,
     Provenance,
     RelationProfile,
     Table,
+    Tree,
     dump,
     load,
     save,
@@ -81,15 +86,19 @@ TABLES = st.builds(
     *(st.integers(1, 4), st.integers(1, 4), st.integers(0, 99)),
 )
 EXPLAINERS = st.builds(
-    Explainer, st.none() | WORDS, st.none() | WORDS, st.lists(st.integers(0, 3), min_size=1, max_size=4).map(tuple)
+    Explainer,
+    *(st.none() | WORDS, st.none() | WORDS, st.lists(st.integers(0, 3), min_size=1, max_size=4).map(tuple)),
+    *(st.sampled_from(Aspect), st.none() | WORDS),
 )
+DEPENDENCES = st.builds(Dependence, tuples(EXPLAINERS), tuples(st.builds(Tree, TABLES, TABLES), 2))
+ANCHORS = st.builds(Anchor, WORDS, st.none() | WORDS, st.sampled_from(Aspect), st.none() | WORDS)
 COLUMNS = st.builds(
     ColumnProfile,
     WORDS,
     SHARES,
     MARGINALS,
-    st.none() | st.builds(Anchor, WORDS, st.none() | WORDS),
-    st.none() | st.builds(Dependence, tuples(EXPLAINERS), TABLES),
+    st.none() | DEPENDENCES,
+    tuples(st.builds(Gap, ANCHORS, MARGINALS, st.none() | DEPENDENCES), 2),
     WORDS,
 )
 COPIES = st.builds(
@@ -113,7 +122,15 @@ FOREIGN_KEYS = st.builds(
 FAN_OUTS = st.builds(
     FanOut,
     *(WORDS, st.integers(0, 2**40), st.integers(0, 2**40), SHARES, SHARES, st.none() | NUMERIC),
-    *(tuples(FINITE), st.booleans(), tuples(SHARES), WORDS),
+    *(
+        tuples(FINITE),
+        st.booleans(),
+        tuples(SHARES),
+        st.none() | DEPENDENCES,
+        st.integers(0, 256),
+        st.none() | DEPENDENCES,
+    ),
+    *(st.none() | st.builds(Kinds, tuples(SHARES), st.none() | DEPENDENCES), WORDS),
 )
 PROFILES = st.builds(
     Profile,
@@ -130,9 +147,9 @@ PROFILES = st.builds(
 
 def some_profile() -> Profile:
     name = RelationName("crm", "main", "customer")
-    table = Table(np.array([[0.25, 0.75], [1.0, 0.0]]))
+    tree = Tree(Table(np.array([[0, 0, 1], [-1, 0, 0], [-1, 0, 0]])), Table(np.array([[0.25, 0.75], [1.0, 0.0]])))
     city = ColumnProfile("city", 0.5, Categorical((CANARY, "Rome"), (0.5, 0.5), 0.0))
-    flag = ColumnProfile("flag", 0, Boolean(0.5), None, Dependence((Explainer("city", None, (0, 1, 1)),), table))
+    flag = ColumnProfile("flag", 0, Boolean(0.5), Dependence((Explainer("city", None, (0, 1, 1)),), (tree,)))
     schema = Schema((Relation(name, (Column("city", pa.string(), "TEXT"), Column("flag", pa.bool_(), "BOOLEAN"))),))
     copy = Copy(pa.table({"city": [CANARY], "flag": [True]}))
     relation = RelationProfile(name, 20, (city, flag), copy=copy)
@@ -165,7 +182,9 @@ def test_equal_profiles_are_equal_bytes_whenever_and_wherever_they_are_made() ->
     assert dump(replace(some_profile(), k=11)) != first
     other = some_profile().relations[0].columns[1]
     assert other.dependence is not None
-    changed = replace(other, dependence=replace(other.dependence, table=Table(np.array([[0.5, 0.5], [1.0, 0.0]]))))
+    [tree] = other.dependence.trees
+    tree = replace(tree, shares=Table(np.array([[0.5, 0.5], [1.0, 0.0]])))
+    changed = replace(other, dependence=replace(other.dependence, trees=(tree,)))
     assert changed != other
 
 
@@ -263,7 +282,7 @@ def test_a_file_with_a_wrong_byte_is_refused_or_says_the_same(tmp_path: Path) ->
         packed({"profile.json": b"1"}),
         packed({"profile.json": b"[" * 100_000}),
         packed({"profile.json": f'{{"{CANARY}": 1}}'.encode()}),
-        packed({"profile.json": f'{{"version": 1, "k": "{CANARY}"}}'.encode()}),
+        packed({"profile.json": f'{{"version": {VERSION}, "k": "{CANARY}"}}'.encode()}),
         packed({"profile.json": b"\xff\xfe"}),
     ],
     ids=range(13),
@@ -281,6 +300,7 @@ def set_at(found: Any, path: list[Any], value: Any) -> None:
 
 
 MARGINAL = ["relations", 0, "columns", 0, "marginal"]
+TREE = ["relations", 0, "columns", 1, "dependence", "trees", 0]
 
 
 @pytest.mark.parametrize(
@@ -291,10 +311,11 @@ MARGINAL = ["relations", 0, "columns", 0, "marginal"]
         ([*MARGINAL, "kind"], CANARY),
         ([*MARGINAL, "weights"], [CANARY]),
         (MARGINAL, {"kind": "numeric", "atoms": [CANARY]}),
-        (["relations", 0, "columns", 1, "dependence", "table"], {"table": 7}),
-        (["relations", 0, "columns", 1, "dependence", "table"], {"table": -1}),
-        (["relations", 0, "columns", 1, "dependence", "table"], CANARY),
-        (["relations", 0, "columns", 1, "dependence", "table"], {CANARY: 0}),
+        ([*TREE, "shares"], {"table": 7}),
+        ([*TREE, "shares"], {"table": -1}),
+        ([*TREE, "shares"], CANARY),
+        ([*TREE, "splits"], {CANARY: 0}),
+        (TREE, CANARY),
         (["relations", 0, "copy"], {"copy": 1}),
         (["schema", "relations", 0, "columns", 0, "type"], CANARY),
         (["schema"], None),
@@ -340,13 +361,19 @@ def test_shares_of_another_shape_are_refused(tmp_path: Path, shares: pa.Table) -
 
 @pytest.mark.parametrize(
     ("version", "said"),
-    [(0, "found version 0"), (2, "found version 2"), (CANARY, "found another"), (None, "found another")],
+    [
+        (0, "found version 0"),
+        (VERSION - 1, "found version 1"),
+        (VERSION + 1, "found version 3"),
+        (CANARY, "found another"),
+        (None, "found another"),
+    ],
 )
 def test_another_version_is_refused_by_its_number(tmp_path: Path, version: Any, said: str) -> None:
     file = tmp_path / "x.mirror"
     file.write_bytes(packed({"profile.json": json.dumps({"version": version, "what": "ever"}).encode()}))
     message = refused(file)
-    assert "wanted a profile of version 1" in message
+    assert "wanted a profile of version 2" in message
     assert said in message
     assert "profile the sources again" in message
 

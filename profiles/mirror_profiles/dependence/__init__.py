@@ -192,7 +192,9 @@ def _shares(
     for level in levels:
         base = shares[parents[level]]
         if level[0] == 0:
-            base = np.full((1, size), 1 / size)
+            # a pool is divided by what may be told alone: evenly, a rare code would get half of a frequent one that joins it
+            told = np.where(weights[level] >= k, counts[level], 0)
+            base = told / told.sum() if told.any() else np.full((1, size), 1 / size)
         if nominal:
             shares[level] = released_pools(counts[level], weights[level], base, k=k)
         else:

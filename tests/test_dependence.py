@@ -1,37 +1,71 @@
-"""What explains a column: found where it was planted, not found where it was not, drawn as it was, and told of k rows only."""
+"""What explains a column: found where it was planted, not found where it was not, drawn as it was, and told of k units only."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from itertools import product
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 
 from mirror_profiles import dependence
-from mirror_profiles.dependence import Candidate
-from mirror_profiles.profile import Dependence, Explainer, Table
+from mirror_profiles.dependence import Candidate, Sampler, grids
+from mirror_profiles.dependence.trees import grow
+from mirror_profiles.profile import Aspect, Dependence, Explainer, Table, Tree
 
 
-def candidate(name: str, codes: np.ndarray, outcomes: int | None = None) -> Candidate:
+def candidate(name: str, codes: np.ndarray, outcomes: int | None = None, *, nominal: bool = False) -> Candidate:
     size = int(codes.max(initial=0)) if outcomes is None else outcomes
-    return Candidate(name, None, codes.astype(np.int16), np.arange(size) + 1)
+    return Candidate(name, None, codes.astype(np.int16), np.arange(size) + 1, nominal=nominal)
 
 
-def fit(target: np.ndarray, *candidates: Candidate, k: int = 5, outcomes: int | None = None) -> Dependence | None:
+def fit(
+    target: np.ndarray,
+    *candidates: Candidate,
+    k: int = 5,
+    outcomes: int | None = None,
+    nominal: bool = False,
+    units: np.ndarray | None = None,
+    always: bool = False,
+) -> Dependence | None:
     size = int(target.max(initial=0)) if outcomes is None else outcomes
-    return dependence.fit(target.astype(np.int16), np.arange(size) + 1, candidates, k=k)
+    order = np.arange(size) + 1
+    return dependence.fit(target.astype(np.int16), order, candidates, k=k, nominal=nominal, units=units, always=always)
+
+
+def learned(target: np.ndarray, *candidates: Candidate, k: int = 5, nominal: bool = False) -> Dependence:
+    found = fit(target, *candidates, k=k, nominal=nominal)
+    assert found is not None
+    return found
 
 
 def names(found: Dependence | None) -> list[str | None]:
     return [] if found is None else [explainer.column for explainer in found.explainers]
 
 
-def drawn(found: Dependence, *codes: np.ndarray, seed: int = 1) -> np.ndarray:
-    uniforms = np.random.default_rng(seed).random(len(codes[0]))
-    return dependence.draw(found.table, dependence.cells_of(found, codes), uniforms)
+def seen_by(found: Dependence, *candidates: Candidate) -> list[np.ndarray]:
+    codes = {one.column: one.codes for one in candidates}
+    return [codes[explainer.column] for explainer in found.explainers]
+
+
+def drawn(found: Dependence, *candidates: Candidate, seed: int = 1) -> np.ndarray:
+    uniforms = np.random.default_rng(seed).random(len(candidates[0].codes))
+    return Sampler(found).draw(seen_by(found, *candidates), uniforms)
+
+
+def leaf_of(found: Dependence, tree: Tree, seen: list[np.ndarray], row: int) -> int:
+    """Which line of the shares a row is drawn by, step by step as the tree's description says."""
+    feature, threshold, left = (column.tolist() for column in tree.splits.values.T.astype(int))
+    node = 0
+    while feature[node] >= 0:
+        groups = found.explainers[feature[node]].groups
+        # a code that the source never showed is taken for the last one
+        group = groups[min(int(seen[feature[node]][row]), len(groups) - 1)]
+        node = left[node] + (group > threshold[node])
+    return sum(one < 0 for one in feature[:node])
 
 
 def joint(*codes: np.ndarray) -> np.ndarray:
@@ -57,21 +91,29 @@ def assert_same_joint(source: np.ndarray, mirror: np.ndarray) -> None:
     assert statistic < freedom + 5 * np.sqrt(2 * freedom) + 5
 
 
+def off(source: np.ndarray, mirror: np.ndarray) -> float:
+    """Total variation between two tables of counts of as many rows."""
+    return float(np.abs(source - mirror).sum() / source.sum() / 2)
+
+
 # ------------------------------------------------------------------------------------------------------ what is found
 
 
-def test_what_was_planted_is_found_and_drawn_again() -> None:
+@pytest.mark.parametrize("nominal", [False, True])
+def test_what_was_planted_is_found_and_drawn_again(nominal: bool) -> None:
     rng = np.random.default_rng(1)
     rows = 20_000
     kind, other = rng.integers(1, 6, rows), rng.integers(0, 4, rows)
     shares = rng.dirichlet(np.ones(7), 6)
     target = (rng.random(rows)[:, None] > shares[kind].cumsum(1)[:, :-1]).sum(1)
     noise = [candidate(f"noise {n}", rng.integers(1, n + 2, rows)) for n in range(1, 12)]
-    found = fit(target, candidate("other", other), *noise, candidate("kind", kind))
-    assert found is not None
-    assert names(found) == ["kind"]
-    assert np.allclose(found.table.values.sum(1), 1, atol=1e-6)
-    assert_same_joint(joint(kind, target), joint(kind, drawn(found, kind)))
+    planted = candidate("kind", kind, nominal=nominal)
+    others = candidate("other", other), *noise
+    found = learned(target, *others, planted, nominal=nominal)
+    # below each of six kinds twelve columns are tried: one split of some fifty is chance
+    assert len({"kind", *names(found)}) == len(found.explainers) <= 2
+    assert np.allclose(found.trees[0].shares.values.sum(1), 1, atol=1e-6)
+    assert_same_joint(joint(kind, target), joint(kind, drawn(found, planted, *others)))
 
 
 def test_two_explainers_that_only_act_together_are_found() -> None:
@@ -80,17 +122,10 @@ def test_two_explainers_that_only_act_together_are_found() -> None:
     rows = 20_000
     left, right = (rng.random(rows) < 0.6) + 1, (rng.random(rows) < 0.6) + 1
     target = np.where(rng.random(rows) < 0.95, (left + right) % 2, rng.integers(0, 2, rows)) + 1
-    found = fit(
-        target,
-        *(candidate(f"n{n}", rng.integers(1, 5, rows)) for n in range(5)),
-        candidate("l", left),
-        candidate("r", right),
-    )
-    assert found is not None
+    planted = candidate("l", left), candidate("r", right)
+    found = learned(target, *(candidate(f"n{n}", rng.integers(1, 5, rows)) for n in range(5)), *planted)
     assert sorted(map(str, names(found))) == ["l", "r"]
-    seen = {"l": left, "r": right}
-    again = drawn(found, *(seen[str(name)] for name in names(found)))
-    assert_same_joint(joint(left, right, target), joint(left, right, again))
+    assert_same_joint(joint(left, right, target), joint(left, right, drawn(found, *planted)))
 
 
 def test_null_may_explain_and_be_explained() -> None:
@@ -98,16 +133,12 @@ def test_null_may_explain_and_be_explained() -> None:
     rows = 5_000
     status = rng.integers(1, 5, rows)
     shipped = np.where(status >= 3, rng.integers(1, 9, rows), 0)
-    found = fit(shipped, candidate("status", status))
-    assert found is not None
-    for cell, shares in enumerate(found.table.values):
-        assert shares[0] == (1 if cell < 2 else 0)
-    again = drawn(found, status)
+    found = learned(shipped, candidate("status", status))
+    again = drawn(found, candidate("status", status))
     assert ((again == 0) == (status < 3)).all()
-    back = fit(status, candidate("shipped", shipped))
-    assert back is not None
-    assert (drawn(back, shipped)[shipped > 0] >= 3).all()
-    assert (drawn(back, shipped)[shipped == 0] < 3).all()
+    back = learned(status, candidate("shipped", shipped))
+    again = drawn(back, candidate("shipped", shipped))
+    assert ((again < 3) == (shipped == 0)).all()
 
 
 def test_an_ordered_column_of_many_codes_explains_by_runs() -> None:
@@ -117,13 +148,27 @@ def test_an_ordered_column_of_many_codes_explains_by_runs() -> None:
     order = rng.permutation(128) + 1
     rank = np.argsort(order)[size - 1]
     target = (rank // 16) + 1
-    found = dependence.fit(
-        target.astype(np.int16), np.arange(8) + 1, [Candidate("size", None, size.astype(np.int16), order)], k=5
-    )
-    assert found is not None
-    assert found.explainers[0].size == 16
+    planted = Candidate("size", None, size.astype(np.int16), order)
+    found = learned(target, planted)
+    groups = np.array(found.explainers[0].groups)
+    # neighbours by value are neighbours by group
+    assert (np.diff(groups[order]) >= 0).all()
     # runs have about equal mass: at each of 7 borders one code of 128 may lie in a run that is half its own
-    assert (drawn(found, size) == target).mean() > 1 - 7 / 256
+    assert (drawn(found, planted) == target).mean() > 1 - 7 / 256
+
+
+def test_a_nominal_column_of_many_codes_explains_by_what_its_codes_are_like() -> None:
+    """Which of 200 airports says which of four fares: one threshold in the order of the codes could not tell."""
+    rng = np.random.default_rng(5)
+    rows = 40_000
+    airport = rng.integers(1, 201, rows)
+    fare = rng.integers(1, 5, 201)[airport]
+    planted = candidate("airport", airport, nominal=True)
+    noise = candidate("noise", rng.integers(1, 201, rows), nominal=True)
+    found = learned(fare, noise, planted, nominal=True)
+    assert names(found) == ["airport"]
+    # one axis puts codes alike side by side; of four kinds two may share a place for a code or so
+    assert (drawn(found, planted) == fare).mean() > 0.97
 
 
 def test_the_second_explainer_refines_the_first() -> None:
@@ -131,47 +176,43 @@ def test_the_second_explainer_refines_the_first() -> None:
     rows = 30_000
     one, two = rng.integers(1, 5, rows), rng.integers(1, 5, rows)
     target = rng.binomial(10, (one + 2 * two) / 14)
-    found = fit(target, candidate("one", one), candidate("copy of two", 5 - two), candidate("two", two))
-    assert found is not None
-    assert len(found.explainers) == 2
-    assert found.explainers[1].column == "one"
-    second = {"two": two, "copy of two": 5 - two}[str(found.explainers[0].column)]
-    assert_same_joint(joint(one, two, target), joint(one, two, drawn(found, second, one)))
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_of_two_that_explain_alike_the_coarser_is_taken(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    status = rng.integers(1, 4, 2_000)
-    detail = (status - 1) * 5 + rng.integers(1, 6, 2_000)
-    target = rng.binomial(5, status / 4)
-    assert names(fit(target, candidate("detail", detail), candidate("status", status))) == ["status"]
+    planted = candidate("one", one), candidate("copy of two", 5 - two), candidate("two", two)
+    found = learned(target, *planted)
+    assert {"one"} < set(names(found)) <= {"one", "two", "copy of two"}
+    assert_same_joint(joint(one, two, target), joint(one, two, drawn(found, *planted)))
 
 
 @pytest.mark.parametrize("rows", [60, 300, 2_000, 20_000])
 def test_noise_explains_nothing(rows: int) -> None:
-    """Shapes from even to very uneven, few rows for many combinations: less than one test in 200 cries wolf.
+    """Shapes from even to very uneven, few rows for many combinations: a test in sixty or so cries wolf.
 
-    With the 0.2 % of false alarms that the significance test has at worst, 720 trials see 1.4; more than 6 of them come
-    once in a thousand such runs.
+    A split is taken where the best of up to 15 thresholds lies 2.5 sigmas out, which one threshold does 6 times in 1000 and 15 that
+    resemble one another some 3 times in 100. Of 240 trials that is 7; more than 20 come once in ten thousand such runs.
     """
     rng = np.random.default_rng(rows)
     shapes = [np.ones(2), np.ones(16), 1.0 / np.arange(1, 17) ** 1.5, np.array([0.97, 0.02, 0.01])]
     alarms = 0
     for one, other in product(shapes, shapes):
-        for _ in range(45 if rows < 20_000 else 10):
+        for _ in range(15):
             target, explainer = (rng.choice(len(p), rows, p=p / p.sum()) + 1 for p in (one, other))
             alarms += fit(target, candidate("x", explainer), k=2) is not None
-    assert alarms <= 6
+    assert alarms <= 20
 
 
-def test_noise_is_not_added_to_an_explainer() -> None:
+def test_noise_beside_an_explainer_does_not_blur_it() -> None:
+    """Among 40 columns of noise a few splits may be chance; what is drawn must be as close as without them.
+
+    Two samples of 3,000 rows over 8 times 7 combinations lie sqrt(56 / (3000 pi)) = 0.08 apart by chance.
+    """
     rng = np.random.default_rng(6)
     rows = 3_000
     kind = rng.integers(1, 9, rows)
     target = rng.binomial(6, kind / 9) + 1
     noise = [candidate(f"noise {n}", rng.choice(9, rows, p=rng.dirichlet(np.ones(9))) + 1) for n in range(40)]
-    assert names(fit(target, *noise, candidate("kind", kind))) == ["kind"]
+    planted = candidate("kind", kind)
+    found = learned(target, *noise, planted)
+    assert "kind" in names(found)
+    assert off(joint(kind, target), joint(kind, drawn(found, planted, *noise))) < 0.11
 
 
 def test_rows_that_repeat_in_step_are_seen() -> None:
@@ -182,153 +223,66 @@ def test_rows_that_repeat_in_step_are_seen() -> None:
     assert names(fit(target, candidate("number", number))) == ["number"]
 
 
-@pytest.mark.parametrize(
+NOTHING = pytest.mark.parametrize(
     "codes",
-    [np.zeros(0), np.zeros(100), np.ones(100), np.arange(24) % 2 + 1, np.array([1])],
-    ids=["no rows", "all NULL", "constant", "fewer than 5 k", "one row"],
+    [np.zeros(0), np.zeros(100), np.ones(100), np.arange(18) % 2 + 1, np.array([1])],
+    ids=["no rows", "all NULL", "constant", "fewer than 4 k", "one row"],
 )
+
+
+@NOTHING
 def test_what_has_nothing_to_explain_is_not_explained(codes: np.ndarray) -> None:
     codes = codes.astype(np.int64)
     other = candidate("other", codes, 2)
     assert fit(codes, other, candidate("empty", np.zeros(len(codes), dtype=int), 0), outcomes=2) is None
 
 
-# ------------------------------------------------------------------------------------------- drawn as a table says
-
-
-@st.composite
-def dependences(draw: st.DrawFn) -> tuple[Dependence, list[np.ndarray]]:
-    seed = draw(st.integers(0, 2**32))
-    rng = np.random.default_rng(seed)
-    explainers, codes = [], []
-    rows = draw(st.integers(1, 40))
-    for number in range(draw(st.integers(1, 3))):
-        size, groups = draw(st.integers(1, 5)), draw(st.integers(1, 4))
-        group = rng.integers(0, groups, size + 1)
-        group[rng.integers(0, size + 1)] = groups - 1
-        explainers.append(Explainer(f"e{number}", None, tuple(group.tolist())))
-        codes.append(rng.integers(0, size + 3, rows).astype(np.int16))
-    cells = int(np.prod([explainer.size for explainer in explainers]))
-    shares = rng.random((cells, draw(st.integers(1, 6)))) * (rng.random((cells, 1)) < 0.9)
-    shares[rng.random(shares.shape) < 0.4] = 0
-    shares[shares.sum(1) == 0, rng.integers(0, shares.shape[1])] = 1
-    return Dependence(tuple(explainers), Table(shares / shares.sum(1, keepdims=True))), codes
-
-
-@given(dependences(), st.integers(0, 9))
-@settings(max_examples=200)
-def test_rows_are_drawn_one_by_one_as_all_at_once(made: tuple[Dependence, list[np.ndarray]], seed: int) -> None:
-    found, codes = made
-    rng = np.random.default_rng(seed)
-    uniforms = rng.choice([0.0, 1 - 2.0**-53, *rng.random(4)], len(codes[0]))
-    cells = dependence.cells_of(found, codes)
-    drawn_codes = dependence.draw(found.table, cells, uniforms)
-    assert drawn_codes.dtype == np.int16
-    for row, (cell, code) in enumerate(zip(cells.tolist(), drawn_codes.tolist(), strict=True)):
-        place = 0
-        for explainer, seen in zip(found.explainers, codes, strict=True):
-            # a code that the source never showed is taken for the last one
-            place = place * explainer.size + explainer.groups[min(int(seen[row]), len(explainer.groups) - 1)]
-        assert cell == place
-        shares = found.table.values[cell].astype(float)
-        upper = shares.cumsum() / shares.sum()
-        assert shares[code] > 0
-        assert upper[code] >= uniforms[row] - 1e-9
-        assert code == 0 or upper[code - 1] <= uniforms[row] + 1e-9
-
-
-def test_a_uniform_next_to_one_stays_in_its_cell() -> None:
-    shares = np.zeros((4096, 3))
-    shares[:, 1] = 1
-    cells = np.arange(4096)
-    for uniform in (0.0, 0.5, np.nextafter(1.0, 0.0)):
-        assert (dependence.draw(Table(shares), cells, np.full(4096, uniform)) == 1).all()
-
-
-# ------------------------------------------------------------------------------------------------- told of k rows only
-
-
-@st.composite
-def samples(draw: st.DrawFn) -> tuple[int, np.ndarray, list[np.ndarray]]:
-    """Rows in combinations of which some are as rare as k - 1 and k, with codes few enough for a table."""
-    k = draw(st.sampled_from([3, 5, 8]))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    width, outcomes = draw(st.integers(1, 2)), draw(st.integers(2, 12))
-    sizes = [draw(st.integers(2, 4)) for _ in range(width)]
-    parts = []
-    for combination in product(*(range(size) for size in sizes)):
-        favourite = int(rng.integers(0, outcomes + 1))
-        parts += [(*combination, favourite)] * int(rng.integers(20, 200))
-        for code in range(outcomes + 1):
-            parts += [(*combination, code)] * int(rng.choice([0, 0, 1, 2, k - 1, k]))
-    rows = np.array(parts)[rng.permutation(len(parts))]
-    return k, rows[:, -1], [rows[:, i] for i in range(width)]
-
-
-@given(samples(), st.integers(0, 10**6))
-@settings(max_examples=100)
-def test_a_row_that_is_not_released_leaves_no_trace(made: tuple[int, np.ndarray, list[np.ndarray]], which: int) -> None:
-    """Take away one row that is told neither by itself, nor in a pool, nor in a sum over cells: its cell stays as it is.
-
-    Its code is common in the other cells, and stays so: what can differ is the coarser share of it, by one row of many.
-    """
-    k, target, seen = made
-    size, groups = int(target.max()) + 1, int(seen[0].max()) + 1
-    order, explainer = np.arange(size - 1) + 1, Explainer("x", None, tuple(range(groups)))
-
-    def shares(stays: np.ndarray) -> np.ndarray:
-        return dependence._table(target[stays], order, [(explainer, seen[0][stays])], k=k).values
-
-    counts = np.bincount(seen[0] * size + target, minlength=groups * size).reshape(-1, size)
-    low = np.where(counts < k, counts, 0)
-    alone = (counts[seen[0], target] < k) & (low.sum(1)[seen[0]] < k) & (low.sum(0)[target] < k)
-    alone &= (counts.max(1)[seen[0]] >= k) & (counts.sum(0)[target] >= 2 * k)
-    assume(alone.any())
-    row = np.flatnonzero(alone)[which % np.count_nonzero(alone)]
-    cell = seen[0][row]
-    assert np.array_equal(
-        shares(np.arange(len(target)) != row)[cell], shares(np.full(len(target), fill_value=True))[cell]
+@NOTHING
+def test_where_it_is_asked_for_the_shares_of_all_rows_stand_alone(codes: np.ndarray) -> None:
+    codes = codes.astype(np.int64)
+    found = fit(codes, candidate("other", codes, 2), outcomes=2, always=True)
+    if len(codes) < 5:
+        assert found is None
+        return
+    assert found is not None
+    assert found.explainers == ()
+    [tree] = found.trees
+    assert tree.shares.values.tolist() == pytest.approx(np.bincount(codes, minlength=3)[None] / len(codes))
+    uniforms = (np.arange(1_000) + 0.5) / 1_000
+    assert np.bincount(Sampler(found).draw([], uniforms), minlength=3) / 1_000 == pytest.approx(
+        tree.shares.values[0], abs=1e-3
     )
 
 
+def test_equal_rows_are_learned_equally() -> None:
+    rng = np.random.default_rng(7)
+    rows = 70_000
+    one, two = rng.integers(1, 20, rows), rng.integers(1, 20, rows)
+    target = rng.binomial(9, (one + two) / 40)
+    candidates = candidate("one", one), candidate("two", two, nominal=True)
+    found = learned(target, *candidates)
+    assert learned(target, *candidates) == found
+    assert learned(target, *(replace(one, codes=one.codes.copy()) for one in candidates)) == found
+
+
+@pytest.mark.parametrize("nominal", [False, True])
 @pytest.mark.parametrize("rows", [400, 2_000, 20_000])
-def test_what_is_explained_keeps_its_marginal(rows: int) -> None:
-    """Rare codes are not lost in cells that are too small to tell of them, nor is a tenth of NULLs."""
+def test_what_is_explained_keeps_its_marginal(rows: int, nominal: bool) -> None:
+    """Rare codes are not lost in leaves that are too small to tell of them, nor is a tenth of NULLs."""
     rng = np.random.default_rng(rows)
     age, orders = rng.integers(1, 18, rows), rng.poisson(3, rows) + 1
     lean = np.stack(
         [np.full(rows, 2.0), 12.0 - age / 2, 4.0 + orders / 3, np.full(rows, 2.0), np.full(rows, 1.0)], axis=1
     )
     target = (rng.random(rows)[:, None] > (lean / lean.sum(1, keepdims=True)).cumsum(1)[:, :-1]).sum(1)
-    found = fit(target, candidate("age", age), candidate("orders", orders), k=10)
+    planted = candidate("age", age), candidate("orders", orders)
+    found = fit(target, *planted, k=10, nominal=nominal)
     if found is None:
         assert rows < 2_000
         return
-    seen = {"age": age, "orders": orders}
-    again = drawn(found, *(seen[str(name)] for name in names(found)))
-    shares = [np.bincount(codes, minlength=5) / rows for codes in (target, again)]
+    shares = [np.bincount(codes, minlength=5) / rows for codes in (target, drawn(found, *planted))]
     # five standard errors of the difference of two shares of 0.1 are 7 / sqrt(n) * 0.3
     assert np.abs(shares[0] - shares[1]).max() < 2.1 / np.sqrt(rows)
-
-
-def test_explainers_have_as_many_groups_as_the_rows_can_bear() -> None:
-    rng = np.random.default_rng(9)
-    one, two = rng.integers(1, 17, 1_500), rng.integers(1, 17, 1_500)
-    target = (one + two + rng.integers(0, 6, 1_500)) // 5
-    found = fit(target, candidate("one", one), candidate("two", two), k=10)
-    assert found is not None
-    first, second = (explainer.size for explainer in found.explainers)
-    assert first == 16
-    assert 2 <= second <= 1_500 // (10 * first) // 3
-
-
-def test_a_cell_of_many_rare_values_does_not_become_one_common_value() -> None:
-    """In each kind one of six values has 15 rows and three have 9: fewer than k, yet 27 together."""
-    kind = np.repeat(np.arange(1, 7), 42)
-    target = np.concatenate([np.roll(np.arange(1, 7), n)[np.repeat([0, 1, 2, 3], [15, 9, 9, 9])] for n in range(6)])
-    found = fit(target, candidate("kind", kind), k=10)
-    assert found is not None
-    assert np.allclose(found.table.values.max(1), 15 / 42)
 
 
 def test_a_column_without_nulls_gets_none() -> None:
@@ -336,23 +290,287 @@ def test_a_column_without_nulls_gets_none() -> None:
     rng = np.random.default_rng(7)
     kind = rng.integers(1, 3, 4_000)
     target = np.where(kind == 1, rng.integers(1, 400, 4_000), rng.integers(350, 400, 4_000))
-    found = fit(target, candidate("kind", kind), k=30)
+    for nominal in (False, True):
+        found = learned(target, candidate("kind", kind), k=30, nominal=nominal)
+        assert (found.trees[0].shares.values[:, 0] == 0).all()
+
+
+def test_what_explains_is_named_as_it_is() -> None:
+    rng = np.random.default_rng(8)
+    codes = rng.integers(1, 4, 500)
+    by_key = replace(candidate("x", codes), column=None, foreign_key="c -> p", aspect=Aspect.FAN_OUT, by="day")
+    assert learned(codes, by_key).explainers == (Explainer(None, "c -> p", (0, 0, 1, 2), Aspect.FAN_OUT, "day"),)
+
+
+# ------------------------------------------------------------------------------------------------------------- trees
+
+
+@st.composite
+def grown(draw: st.DrawFn) -> tuple[np.ndarray, list[np.ndarray], np.ndarray, int]:
+    """A target of few classes, groups of which some explain it, whose row each is, and how many rows a leaf keeps."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    rows = draw(st.integers(1, 600))
+    features = [rng.integers(0, draw(st.integers(1, 12)), rows) for _ in range(draw(st.integers(1, 4)))]
+    noise = rng.integers(0, draw(st.integers(1, 6)), rows)
+    target = (features[0] * 3 + features[-1] + noise) % draw(st.integers(2, 7))
+    units = np.sort(rng.integers(0, draw(st.integers(1, 60)), rows)).astype(np.int64)
+    return target, features, units, draw(st.integers(1, 20))
+
+
+@given(grown(), st.booleans(), st.integers(0, 6))
+@settings(max_examples=150, deadline=None)
+def test_trees_are_sound(made: tuple[np.ndarray, list[np.ndarray], np.ndarray, int], owned: bool, depth: int) -> None:
+    target, features, units, least = made
+    units = np.unique(units, return_inverse=True)[1]
+    found = grow(target, features, least=least, depth=depth, enough=[units] if owned else (), k=least)
+    nodes = len(found.feature)
+    assert len(found.threshold) == len(found.left) == nodes
+    inner = np.flatnonzero(found.feature >= 0)
+    # breadth first: the children of the inner nodes are all other nodes, pair by pair
+    assert np.concatenate([[0], *((at, at + 1) for at in found.left[inner])]).tolist() == list(range(nodes))
+    assert len(found.leaves) == len(inner) + 1
+    assert (found.parents[1:] < np.arange(1, nodes)).all()
+    level = np.zeros(nodes, dtype=int)
+    for node in range(1, nodes):
+        level[node] = level[found.parents[node]] + 1
+    assert level.max() <= depth
+    leaf = found.route(features)
+    assert set(leaf.tolist()) <= set(found.leaves.tolist())
+    if len(inner):
+        held = np.bincount(leaf, minlength=nodes)[found.leaves]
+        assert held.min() >= least
+        if owned:
+            assert min(len(np.unique(units[leaf == one])) for one in found.leaves) >= least
+    for row in range(0, len(target), 37):
+        node = 0
+        while found.feature[node] >= 0:
+            node = int(found.left[node]) + int(features[found.feature[node]][row] > found.threshold[node])
+        assert node == leaf[row]
+
+
+# ------------------------------------------------------------------------------------------- drawn as a tree says
+
+
+@st.composite
+def dependences(draw: st.DrawFn) -> tuple[Dependence, list[np.ndarray]]:
+    """Random trees over random groups, shares with gaps at either end, and codes beyond those that the source showed."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    rows, codes = draw(st.integers(1, 40)), draw(st.integers(1, 6))
+    explainers, seen = [], []
+    for number in range(draw(st.integers(0, 3))):
+        size, groups = draw(st.integers(1, 5)), draw(st.integers(1, 4))
+        explainers.append(Explainer(f"e{number}", None, tuple(rng.integers(0, groups, size + 1).tolist())))
+        seen.append(rng.integers(0, size + 3, rows).astype(np.int16))
+    trees = []
+    for _ in range(draw(st.integers(1, 3))):
+        nodes = [[-1, 0, 0]]
+        at = 0
+        while at < len(nodes):
+            if explainers and len(nodes) < 9 and rng.random() < 0.6:
+                nodes[at] = [int(rng.integers(0, len(explainers))), int(rng.integers(0, 3)), len(nodes)]
+                nodes += [[-1, 0, 0], [-1, 0, 0]]
+            at += 1
+        leaves = sum(node[0] < 0 for node in nodes)
+        shares = rng.random((leaves, codes)) * (rng.random((leaves, codes)) < 0.6)
+        shares[shares.sum(1) == 0, rng.integers(0, codes)] = 1
+        trees.append(Tree(Table(np.array(nodes)), Table(shares / shares.sum(1, keepdims=True))))
+    return Dependence(tuple(explainers), tuple(trees)), seen
+
+
+@given(dependences(), st.integers(0, 9))
+@settings(max_examples=200)
+def test_rows_are_drawn_one_by_one_as_all_at_once(made: tuple[Dependence, list[np.ndarray]], seed: int) -> None:
+    found, seen = made
+    rows = len(seen[0]) if seen else 20
+    uniforms = np.random.default_rng(seed).choice([0.0, 1 - 2.0**-53, *np.random.default_rng(seed).random(4)], rows)
+    codes = Sampler(found).draw(seen, uniforms)
+    assert codes.dtype == np.int16
+    trees = len(found.trees)
+    for row, code in enumerate(codes.tolist()):
+        which = min(int(uniforms[row] * trees), trees - 1)
+        tree, rest = found.trees[which], uniforms[row] * trees - which
+        shares = tree.shares.values[leaf_of(found, tree, seen, row)].astype(float)
+        upper = shares.cumsum() / shares.sum()
+        assert shares[code] > 0
+        assert upper[code] >= rest - 1e-9
+        assert code == 0 or upper[code - 1] <= rest + 1e-9
+
+
+def test_a_uniform_next_to_one_stays_in_its_leaf() -> None:
+    leaves = 4096
+    # a balanced tree over one explainer of as many codes: each leaf is half of the one above
+    groups = np.arange(leaves)
+    nodes, bounds = [], [(0, leaves)]
+    for low, high in bounds:
+        middle = (low + high) // 2
+        if high - low == 1:
+            nodes.append((-1, 0, 0))
+            continue
+        nodes.append((0, middle - 1, len(bounds)))
+        bounds += [(low, middle), (middle, high)]
+    shares = np.zeros((leaves, 3))
+    shares[:, 1] = 1
+    found = Dependence((Explainer("e", None, tuple(groups.tolist())),), (Tree(Table(np.array(nodes)), Table(shares)),))
+    for uniform in (0.0, 0.5, np.nextafter(1.0, 0.0)):
+        assert (Sampler(found).draw([groups.astype(np.int16)], np.full(leaves, uniform)) == 1).all()
+
+
+@given(dependences())
+@settings(max_examples=50)
+def test_what_was_drawn_is_as_likely_as_its_leaves_say(made: tuple[Dependence, list[np.ndarray]]) -> None:
+    found, seen = made
+    rows = len(seen[0]) if seen else 20
+    codes = Sampler(found).draw(seen, np.random.default_rng(1).random(rows))
+    wanted = [
+        np.log(max(tree.shares.values[leaf_of(found, tree, seen, row), code], 1e-3))
+        for tree in found.trees
+        for row, code in enumerate(codes.tolist())
+    ]
+    assert Sampler(found).likelihood(seen, codes) == pytest.approx(sum(wanted) / len(found.trees), abs=1e-3)
+
+
+# ----------------------------------------------------------------------------------------------- told of k units only
+
+
+@st.composite
+def samples(draw: st.DrawFn) -> tuple[int, np.ndarray, list[np.ndarray], np.ndarray]:
+    """A threshold, and rows of two explainers in cells of which some codes are as rare as k - 1 and k, with whose row each is."""
+    k = draw(st.sampled_from([3, 5, 8]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    outcomes, parts = draw(st.integers(2, 12)), []
+    for cell in product(range(3), range(draw(st.integers(1, 3)))):
+        favourite = int(rng.integers(0, outcomes + 1))
+        parts += [(*cell, favourite)] * int(rng.integers(20, 200))
+        for code in range(outcomes + 1):
+            parts += [(*cell, code)] * int(rng.choice([0, 0, 1, 2, k - 1, k]))
+    rows = np.array(parts)[rng.permutation(len(parts))]
+    units = rng.integers(0, draw(st.sampled_from([k, 4 * k, 10_000])), len(rows))
+    return k, rows[:, -1], [rows[:, 0] + 1, rows[:, 1] + 1], units
+
+
+@given(samples(), st.booleans(), st.booleans())
+@settings(max_examples=120, deadline=None)
+def test_nothing_rests_on_fewer_than_k_units(
+    made: tuple[int, np.ndarray, list[np.ndarray], np.ndarray], nominal: bool, owned: bool
+) -> None:
+    """In each leaf: what k units show is said as it is, what fewer show is said of as many as make k together, or not at all."""
+    k, target, parts, units = made
+    units = np.unique(units, return_inverse=True)[1] if owned else np.arange(len(target))
+    planted = candidate("one", parts[0]), candidate("two", parts[1])
+    found = fit(target, *planted, k=k, nominal=nominal, units=units if owned else None, always=True)
     assert found is not None
-    assert (found.table.values[:, 0] == 0).all()
+    [tree] = found.trees
+    seen = seen_by(found, *planted)
+    leaf = np.array([leaf_of(found, tree, seen, row) for row in range(len(target))])
+    for number, shares in enumerate(tree.shares.values.astype(float)):
+        mine = leaf == number
+        # leaves are grown of rows and units that are there
+        assert len(np.unique(units[mine])) >= min(k, len(np.unique(units)))
+        counts = np.bincount(target[mine], minlength=len(shares))
+        # a unit of many rows counts once, be it for many codes together
+        weight = 1 / np.bincount(units[mine])[units[mine]]
+        behind = np.bincount(target[mine], weight, len(shares))
+        alone = behind >= k
+        if not counts[alone].sum():
+            continue  # all but one run, if any, is said by the node above
+        # of no order, the least of the others may stand in for those who are too few
+        pool = ~alone
+        pool[0] = False
+        if nominal and 0 < behind[pool].sum() < k and alone[1:].any():
+            pool[1 + np.where(alone[1:], behind[1:], np.inf).argmin()] = True
+        if abs(behind[pool].sum() - k) < 1e-6:
+            continue  # sums of fractions
+        together = counts[pool].sum() if behind[pool].sum() >= k else 0
+        single = alone & ~pool
+        whole = counts[single].sum() + together
+        assert np.allclose(shares[single], counts[single] / whole, atol=1e-6)
+        assert shares[pool].sum() == pytest.approx(together / whole, abs=1e-6)
+        assert alone[0] or shares[0] == 0
+
+
+@pytest.mark.parametrize("nominal", [False, True])
+def test_one_unit_of_ten_thousand_rows_cannot_make_an_entry(nominal: bool) -> None:
+    """All have codes 1 to 4 but for one owner, whose rows all have the fifth."""
+    rng = np.random.default_rng(1)
+    kind = np.append(rng.integers(1, 4, 5_000), np.full(10_000, 3))
+    target = np.append(rng.integers(1, 3, 5_000) + (kind[:5_000] == 2), np.full(10_000, 5))
+    units = np.append(np.arange(5_000) // 5, np.full(10_000, 1_000))
+    found = fit(target, candidate("kind", kind), k=10, nominal=nominal, units=units)
+    assert found is not None
+    assert (found.trees[0].shares.values[:, 5] == 0).all()
+    # who counts rows would tell of it
+    found = fit(target, candidate("kind", kind), k=10, nominal=nominal)
+    assert found is not None
+    assert (found.trees[0].shares.values[:, 5] > 0.5).any()
+
+
+@pytest.mark.parametrize("nominal", [False, True])
+def test_a_rare_code_does_not_become_a_frequent_one(nominal: bool) -> None:
+    """Three rows are too few to be told of; they are put to the 500 rows of another code, which must not be shared with them."""
+    codes = np.repeat([1, 2, 3, 6], [900, 700, 3, 500])
+    found = fit(codes, k=10, nominal=nominal, always=True)
+    assert found is not None
+    shares = found.trees[0].shares.values[0]
+    assert shares[[1, 2, 6]] == pytest.approx(np.array([900, 700, 500]) / len(codes), abs=3 / len(codes))
+    assert shares[[0, 3, 4, 5]].sum() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize(("nulls", "groups"), [(4, (0, 0, 1)), (5, (0, 1, 2))])
 def test_that_few_rows_are_null_cannot_be_read_from_the_groups(nulls: int, groups: tuple[int, ...]) -> None:
     seen = np.array([1, 2] * 100 + [0] * nulls)
-    found = fit(np.where(seen == 2, 2, 1), candidate("x", seen), k=5)
-    assert found is not None
-    assert found.explainers[0].groups == groups
+    assert learned(np.where(seen == 2, 2, 1), candidate("x", seen)).explainers[0].groups == groups
 
 
-def test_a_fan_out_and_a_parents_column_are_named_as_they_are() -> None:
-    rng = np.random.default_rng(8)
-    codes = rng.integers(1, 4, 500)
-    by_key = replace(candidate("x", codes), column=None, foreign_key="c -> p")
-    found = fit(codes, by_key)
-    assert found is not None
-    assert found.explainers == (Explainer(None, "c -> p", (0, 0, 1, 2)),)
+# --------------------------------------------------------------------------------------------------------------- grids
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=30))
+def test_counts_keep_their_order_and_small_ones_their_own_code(numbers: list[int]) -> None:
+    codes = grids.counted(np.array(sorted(numbers)))
+    assert (np.diff(codes) >= 0).all()
+    assert codes.min() >= 0
+    assert codes.max() < grids.COUNT_CODES
+    for number, code in zip(sorted(numbers), codes.tolist(), strict=True):
+        if number < 40:
+            assert code == number
+
+
+@given(st.lists(st.floats(-1e12, 1e18) | st.just(float("nan")), min_size=1, max_size=30))
+def test_steps_tell_nothing_below_zero_and_how_far_above(steps: list[float]) -> None:
+    found = grids.stepped(np.array(steps))
+    for step, code in zip(steps, found.tolist(), strict=True):
+        if np.isnan(step):
+            assert code == 0
+        elif step < 0:
+            assert code == 1
+        else:
+            assert code == 2 + grids.counted(np.array([int(min(step, 1e15))]))[0] < grids.STEP_CODES
+
+
+@given(st.lists(st.integers(-50, 50), min_size=1, max_size=30))
+def test_what_one_count_is_more_than_another_is_cut_off_at_twenty(numbers: list[int]) -> None:
+    assert grids.exceeding(np.array(numbers)).tolist() == [min(max(number, -20), 20) + 21 for number in numbers]
+
+
+@given(st.lists(st.floats(0, 1) | st.just(float("nan")), min_size=1, max_size=30))
+def test_places_fall_into_even_steps(places: list[float]) -> None:
+    for place, code in zip(places, grids.averaged(np.array(places)).tolist(), strict=True):
+        if np.isnan(place):
+            assert code == 0
+        else:
+            assert (code - 1) / grids.MEAN_CODES <= place + 1e-12
+            assert place <= code / grids.MEAN_CODES + 1e-12
+            assert 1 <= code <= grids.MEAN_CODES
+
+
+@given(st.lists(st.datetimes(datetime(1600, 1, 1), datetime(2400, 1, 1)), min_size=1, max_size=20))
+def test_the_calendar_is_that_of_the_library(times: list[datetime]) -> None:
+    micros = np.array(times, dtype="datetime64[us]").astype(np.int64)
+    there = np.arange(len(times)) % 3 < 2
+    for codes, wanted in (
+        (grids.months(micros, there), [time.month for time in times]),
+        (grids.weekdays(micros, there), [time.isoweekday() for time in times]),
+        (grids.hours(micros, there), [time.hour + 1 for time in times]),
+    ):
+        assert codes.tolist() == np.where(there, wanted, 0).tolist()
+    assert grids.years(micros).tolist() == [time.year for time in times]

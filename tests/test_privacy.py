@@ -12,7 +12,15 @@ from hypothesis import example, given, settings
 
 from mirror_connectors.errors import PrivacyError
 from mirror_connectors.schema import Column, ForeignKey, Relation, RelationName, Schema
-from mirror_profiles.privacy import check_copy, released_levels, released_ranks, released_share, released_shares
+from mirror_profiles.privacy import (
+    check_copy,
+    released_levels,
+    released_pools,
+    released_ranks,
+    released_runs,
+    released_share,
+    released_shares,
+)
 
 K = 5
 
@@ -166,6 +174,118 @@ def test_a_cell_that_may_say_nothing_says_what_the_coarser_one_says() -> None:
     base = np.array([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]])
     shares = released_shares(np.array([[4, 0, 1], [0, 0, 0]]), base, np.array([0, 1, 2]), k=10)
     assert shares.tolist() == base.tolist()
+
+
+# ------------------------------------------------------------------------------------------------------- runs and pools
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Counts full of entries beside the threshold, how many units stand behind them, shares of a coarser cell, and an order."""
+
+    counts: np.ndarray
+    units: np.ndarray
+    base: np.ndarray
+    order: np.ndarray
+
+    def runs(self) -> np.ndarray:
+        return released_runs(self.counts, self.units, self.base, self.order, k=K)
+
+    def pools(self) -> np.ndarray:
+        return released_pools(self.counts, self.units, self.base, k=K)
+
+
+@st.composite
+def cells(draw: st.DrawFn) -> Cells:
+    codes = draw(st.integers(2, 8))
+    size = draw(st.integers(1, 6)) * codes
+    unit = st.sampled_from([0, 0, 0, 1, 2, K - 1, K, K + 1, 50])
+    units = np.array(draw(st.lists(unit, min_size=size, max_size=size))).reshape(-1, codes)
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    # one unit may have many rows
+    counts = units * (rng.integers(1, 40, units.shape) if draw(st.booleans()) else 1)
+    base = rng.choice([0.0, 0.1, 1.0, 3.0], units.shape)
+    base[:, -1] += 0.1
+    return Cells(counts, units, base / base.sum(1, keepdims=True), rng.permutation(codes - 1) + 1)
+
+
+@given(cells())
+@settings(max_examples=300)
+def test_runs_and_pools_are_shares_of_k_units(made: Cells) -> None:
+    for shares in (made.runs(), made.pools()):
+        assert shares.shape == made.counts.shape
+        assert np.allclose(shares.sum(1), 1)
+        assert (shares >= 0).all()
+        for cell, row in enumerate(shares):
+            units = made.units[cell]
+            # fewer NULLs than k are none, unless nothing at all is said
+            silent = np.allclose(row, made.base[cell])
+            assert silent or units[0] >= K or row[0] == 0
+            # fewer values than k are none
+            assert silent or units[1:].sum() >= K or np.allclose(row[1:], 0)
+            if units.sum() < K:
+                assert silent
+
+
+@given(cells())
+@settings(max_examples=300)
+def test_what_k_units_show_is_kept_as_it_is_and_no_mass_is_lost(made: Cells) -> None:
+    for cell, row in enumerate(made.runs()):
+        units, counts = made.units[cell], made.counts[cell]
+        alone = units >= K
+        low = ~alone
+        low[0] = False
+        together = counts[low].sum() if units[low].sum() >= K else 0
+        whole = counts[alone].sum() + together
+        if whole:
+            assert np.allclose(row[alone], counts[alone] / whole)
+            assert row[low].sum() == pytest.approx(together / whole)
+    for cell, row in enumerate(made.pools()):
+        units, counts = made.units[cell], made.counts[cell]
+        low = units < K
+        low[0] = False
+        if 0 < units[low].sum() < K and (units[1:] >= K).any():
+            low[1 + np.where(units[1:] >= K, units[1:], 10**6).argmin()] = True
+        alone = ~low & (units >= K)
+        together = counts[low].sum() if units[low].sum() >= K else 0
+        whole = counts[alone].sum() + together
+        if whole:
+            assert np.allclose(row[alone], counts[alone] / whole)
+            assert row[low].sum() == pytest.approx(together / whole)
+
+
+@given(cells(), st.integers(0, 9))
+@settings(max_examples=300)
+def test_where_in_a_pool_the_rare_are_cannot_be_read(made: Cells, seed: int) -> None:
+    """Deal the rows of the rare codes of a cell anew among those below k: the shares are the same."""
+    rng = np.random.default_rng(seed)
+    counts, units = made.counts.copy(), made.units.copy()
+    for cell in range(len(units)):
+        low = np.flatnonzero((units[cell] < K) & (np.arange(units.shape[1]) > 0))
+        order = rng.permutation(low)
+        units[cell, low], counts[cell, low] = units[cell, order], counts[cell, order]
+    assert np.allclose(Cells(counts, units, made.base, made.order).pools(), made.pools())
+
+
+def test_runs_are_of_neighbours_and_stop_where_k_is_reached() -> None:
+    counts = np.array([[0, 3, 2, 50, 4, 1, 2]])
+    order = np.array([1, 2, 4, 3, 5, 6])
+    base = np.array([[0.1, 0.2, 0.3, 0.1, 0.1, 0.1, 0.1]])
+    shares = released_runs(counts, counts, base, order, k=5)
+    # 3 + 2 are a run; 4 + 1 the next, whatever stands between them; the last 2 join it
+    assert np.allclose(shares * 62, [[0, 2, 3, 50, 7 / 3, 7 / 3, 7 / 3]])
+    # and where the coarser cell knows none of a run, it is divided evenly
+    base = np.array([[0.5, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0]])
+    assert np.allclose(released_runs(counts, counts, base, order, k=5) * 62, [[0, 2.5, 2.5, 50, 7 / 3, 7 / 3, 7 / 3]])
+
+
+def test_too_few_for_a_pool_take_the_least_of_the_others_in() -> None:
+    counts = np.array([[0, 40, 10, 3, 0], [0, 40, 10, 3, 9]])
+    base = np.full((2, 5), [0.2, 0.4, 0.2, 0.1, 0.1])
+    shares = released_pools(counts, counts, base, k=5)
+    assert np.allclose(shares[0] * 53, [0, 40, 6.5, 3.25, 3.25])
+    # be it ever so much more than they are
+    assert np.allclose(shares[1] * 62, [0, 40, 10, 6, 6])
 
 
 # --------------------------------------------------------------------------------------------------------------- forests

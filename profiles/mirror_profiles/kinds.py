@@ -36,6 +36,8 @@ def kinds_of(
     for label in labels:
         frequent = np.argsort(-np.bincount(label[there])[1:], kind="stable")[:_MOST_LABELS] + 1
         points += [np.bincount(found, label[there] == one, parents)[some] / counts[some] for one in frequent]
+    # a trait that no child has tells nothing
+    points = [one for one in points if not np.isnan(one).all()]
     if not points:
         return None
     matrix = np.stack(points, axis=1)

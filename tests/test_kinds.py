@@ -58,8 +58,9 @@ def children(draw: st.DrawFn) -> tuple[np.ndarray, int, list[np.ndarray], list[n
         np.where(rng.random(rows) < 0.2, np.nan, rng.random(rows) ** (found % 3 + 1))
         for _ in range(draw(st.integers(0, 2)))
     ]
-    if traits and draw(st.booleans()):
-        traits[0][:] = np.nan if draw(st.booleans()) else 0.5
+    constant = draw(st.sampled_from([None, 0.5, np.nan]))
+    if traits and constant is not None:
+        traits[0][:] = constant
     labels = [rng.integers(0, 4, rows).astype(np.int16) for _ in range(draw(st.integers(0, 2)))]
     return found, parents, traits, labels, draw(st.integers(1, 12))
 

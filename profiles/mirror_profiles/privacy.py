@@ -119,28 +119,9 @@ def released_levels(depths: np.ndarray, *, k: int) -> tuple[float, ...]:
 
 
 def released_pools(counts: np.ndarray, units: np.ndarray, base: np.ndarray, *, k: int) -> np.ndarray:
-    """Turn counts of codes without an order into shares; all arrays are of shape (cells, codes), rows of the result sum to 1.
-
-    As `released_runs`, but that entries of fewer than ``k`` units are put together into one pool, and should that be short of ``k`` as well,
-    with the smallest of the others.
-    """
-    kept = (units >= k).astype(bool)
-    kept[:, 0] = True
-    short = np.where(kept, 0, units).sum(1)
-    short = (short > 0) & (short < k)
-    least = np.where(kept & (np.arange(counts.shape[1]) > 0), units, np.inf).argmin(1)
-    some = kept[:, 1:].any(1)
-    kept[short & some, least[short & some]] = False
-    pool = np.where(kept, 0, counts).sum(1, keepdims=True)
-    pool[np.where(kept, 0, units).sum(1) < k] = 0
-    weight = np.where(kept, 0, base)
-    total = weight.sum(1, keepdims=True)
-    left = ~kept
-    even = _over(left.astype(float), left.sum(1, keepdims=True).astype(float))
-    found = np.where(kept, counts, 0) + pool * np.where(total > 0, _over(weight, total), even)
-    found[:, 0] = np.where(units[:, 0] >= k, counts[:, 0], 0)
-    mass = found.sum(1, keepdims=True)
-    return np.where(mass > 0, _over(found, mass), base)
+    """Turn counts of codes without an order into shares: as `released_shares`, with one pool for all codes but NULL."""
+    pools = np.minimum(np.arange(counts.shape[1]), 1)
+    return released_shares(counts, base, pools, k=k, units=units)
 
 
 def released_runs(counts: np.ndarray, units: np.ndarray, base: np.ndarray, order: np.ndarray, *, k: int) -> np.ndarray:

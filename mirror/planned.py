@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from mirror.generators import Finds, FromLists, Generator
 from mirror_connectors.errors import PlanError
+from mirror_profiles.profile import Aspect
 from mirror_profiles.semantics import Meaning, meaning_of
 
 if TYPE_CHECKING:
@@ -148,6 +149,12 @@ class RelationPlan:
     def key(self, foreign_key: str) -> KeyPlan:
         """Return the plan of the foreign key of that spelling; raises KeyError when the relation has none."""
         return next(key for key in self.keys if str(key.foreign_key) == foreign_key)
+
+    def can_choose(self, key: KeyPlan) -> bool:
+        """Say whether what a key's choice of a parent depends on is found without that very parent."""
+        others = [one for one in key.fan_out.choice.explainers if one.column is None] if key.fan_out.choice else []
+        found = [self.key(str(one.foreign_key)) for one in others if one.aspect in (Aspect.IDENTITY, Aspect.KIND)]
+        return all(one.finds in (Finds.OWNER, Finds.DEALT) and not one.tied for one in found)
 
     def fills(self, column: str) -> bool:
         """Say whether a foreign key gives a column its value."""

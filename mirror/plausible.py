@@ -210,6 +210,7 @@ class After:
 def rising(columns: Sequence[Column]) -> tuple[After, ...]:
     """Return which of some temporal columns follow one another: an end its start, all others the row's creation.
 
+    >>> from mirror_connectors.schema import Column
     >>> stamps = [Column(name, pa.timestamp("us"), "timestamp") for name in ("created_at", "updated_at", "birth_date")]
     >>> [(one.column, one.anchor) for one in rising(stamps)]
     [('updated_at', 'created_at')]

@@ -249,7 +249,7 @@ def test_a_schema_that_migrations_made_is_filled(
     source_url, target_url = fresh(engine, "standing_source"), fresh(engine, "standing_target")
     run(source_url, STANDING[engine].partition("\nCREATE TRIGGER")[0].format_map(PLAIN[engine]))
     names = ", ".join(f"({n}, 'Author {n}', '19{50 + n % 40}-01-0{1 + n % 9}')" for n in range(1, 41))
-    titles = ", ".join(f"({n}, {1 + n % 40}, 'Title {n % 3}')" for n in range(1, 121))
+    titles = ", ".join(f"({n}, {1 + n % 40}, 'Title {n % 7}')" for n in range(1, 121))
     run(source_url, f"INSERT INTO author VALUES {names};\nINSERT INTO book VALUES {titles}")
     run(target_url, STANDING[engine].format_map(EXTRA[engine]))
     if mode != "fill":

@@ -131,7 +131,7 @@ class Rows:
                     uniforms = self.uniforms(f"{spelling} row") if key.finds is Finds.SIBLING else None
                     found = earlier_rows(self.owners, uniforms)
                     found = np.where(found == NONE, NONE, found + self.span.start)
-                case Finds.DEALT if key.fan_out.choice is not None and deal.free:
+                case Finds.DEALT if key.fan_out.choice is not None and deal.free and self.plan.can_choose(key):
                     seen = [self.explaining(explainer) for explainer in key.fan_out.choice.explainers]
                     codes = self._world.sampler(key.fan_out.choice).draw(seen, self.uniforms(f"{spelling} choice"))
                     found = self._world.chosen(self, key, codes, self.uniforms(f"{spelling} other"))
@@ -157,7 +157,7 @@ class Rows:
     def kind_wanted(self, key: KeyPlan) -> np.ndarray:
         """Draw of which kind of parent each row is to find one, int64 from 1."""
         fan_out, uniforms = key.fan_out, self.uniforms(f"{key.foreign_key} choice")
-        if fan_out.choice is None or fan_out.kinds is None:
+        if fan_out.choice is None or fan_out.kinds is None or not self.plan.can_choose(key):
             weights = np.cumsum(self._world.stubs_of_kinds(self.plan.name, key))
             return np.searchsorted(weights, uniforms * weights[-1], side="right").clip(0, len(weights) - 1)
         seen = [self.explaining(explainer) for explainer in fan_out.choice.explainers]

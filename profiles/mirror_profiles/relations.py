@@ -571,9 +571,11 @@ class _Learner:
         owner = context.owner.get(self.name)
         keys = context.schema.parents_of(self.name)
         known = [one for one in self.around if one.foreign_key in (None, str(owner)) and one.aspect in _EARLY]
+        # of two ways that agree the one leads where the other does
+        led = {way[0] for one in context.ways if one.relation == self.name for way in (one.one, one.other) if way}
         for key in sorted(keys, key=lambda one: (not context.fan_outs[str(one)].identities, str(one))):
             alone = not any(set(key.columns) & set(other.columns) for other in keys if other != key)
-            if key == owner or not alone or key.child == key.parent or self.name in context.copied:
+            if str(key) in led or key == owner or not alone or key.child == key.parent or self.name in context.copied:
                 continue
             fan_out = context.fan_outs[str(key)]
             identity = context.identities(self.read, key)

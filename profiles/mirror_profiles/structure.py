@@ -62,8 +62,8 @@ def owners(
     An owner is always there (no NULL, no orphan) and comes earlier in ``order``. A label is none: reference data that is copied, a few
     parents with many children each, or one of ``labels``, unless the child's primary key contains theirs. Among several the primary key
     decides, its first columns before its last; then the parent that is seldom without children (an order has lines, a product may never
-    sell); then the parent with most rows. Keys in ``follow`` find whom other keys lead to, so they own nothing, unless they are in the primary key.
-    """
+    sell); then the parent with most rows. Keys in ``follow`` find whom other keys lead to, so they own nothing, unless they are
+    in the primary key."""
     place = {name: index for index, name in enumerate(order)}
     chosen: dict[RelationName, ForeignKey] = {}
     for name in order:

@@ -22,8 +22,8 @@ def fit(values: np.ndarray, *, k: int, decimals: int | None) -> Numeric | None:
 
     An atom is a value that at least ``k`` rows hold, the most frequent ones where there are many. The other values, if they are ``k`` or more,
     lie in bins of at least ``k`` rows. An edge is the mean of the ``k`` order statistics around a quantile, spelled in round numbers: to about a
-    tenth of the way to the next edge, and never finer than ``decimals``. How far out the outermost rows lie does not show in it, and the least and
-    the greatest value never enter the result unless ``k`` rows hold them.
+    tenth of the way to the next edge, and never finer than ``decimals``. How far out the outermost rows lie does not show in it,
+    and the least and the greatest value never enter the result unless ``k`` rows hold them.
     """
     n = len(values)
     if n < max(k, 1):

@@ -63,7 +63,8 @@ def owners(
     parents with many children each, or one of ``labels``, unless the child's primary key contains theirs. Among several the primary key
     decides, its first columns before its last; then the parent that is seldom without children (an order has lines, a product may never
     sell); then the parent with most rows. Keys in ``follow`` find whom other keys lead to, so they own nothing, unless they are
-    in the primary key."""
+    in the primary key.
+    """
     place = {name: index for index, name in enumerate(order)}
     chosen: dict[RelationName, ForeignKey] = {}
     for name in order:

@@ -204,7 +204,12 @@ class Sequence:
         uniforms = self._uniform(name)[here]
         there = codes > 0
         if isinstance(marginal, Temporal) and isinstance(gap.marginal, Temporal):
-            values = np.where(there, start.astype(np.int64) + temporal.decode(gap.marginal, codes, uniforms), 0)
+            values = start.astype(np.int64) + temporal.decode(gap.marginal, codes, uniforms)
+            if gap.anchor.aspect is not Aspect.VALUE:
+                # step after step must not lead out of all bounds
+                low, high = (int(bound) * marginal.tick for bound in numeric.bounds(marginal.ticks))
+                values = values.clip(2 * low - high, 2 * high - low)
+            values = np.where(there, values, 0)
             coded = temporal.encode(marginal, values)
         else:
             assert isinstance(marginal, Numeric)  # noqa: S101

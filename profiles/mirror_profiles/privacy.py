@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _MOST_COPIED = 10_000
 """Rows beyond which a relation is no look-up table."""
+_TRACE = 1e-9
 _FIRM = 5
 """Times the threshold: cells of more rows are not given more of the rare codes that were summed over many cells."""
 
@@ -119,9 +120,12 @@ def released_levels(depths: np.ndarray, *, k: int) -> tuple[float, ...]:
 
 
 def released_pools(counts: np.ndarray, units: np.ndarray, base: np.ndarray, *, k: int) -> np.ndarray:
-    """Turn counts of codes without an order into shares: as `released_shares`, with one pool for all codes but NULL."""
+    """Turn counts of codes without an order into shares: as `released_shares`, with one pool for all codes but NULL.
+
+    Where ``base`` knows none of a pool, it is divided evenly.
+    """
     pools = np.minimum(np.arange(counts.shape[1]), 1)
-    return released_shares(counts, base, pools, k=k, units=units)
+    return released_shares(counts, base + _TRACE, pools, k=k, units=units)
 
 
 def released_runs(counts: np.ndarray, units: np.ndarray, base: np.ndarray, order: np.ndarray, *, k: int) -> np.ndarray:

@@ -51,6 +51,8 @@ _LEAST_PAIRS = 0.5
 """A gap is learned only from an anchor that explains more than this share of a column's spread."""
 _LEAST_COUNTED, _USUALLY = 0.1, 0.9
 """The same, of numbers counted from a place or a year; or the share of rows in which they lie at one and the same distance."""
+_FAR = 50
+"""Interquartile ranges from the median beyond which a time is no time."""
 _MOST_STEPS = 20_000
 """Rows of one owner times columns beyond which rows are not drawn one after another: each such step takes some tenths of a millisecond."""
 _LEAST_REPEATED = 0.2
@@ -299,6 +301,7 @@ class _Learner:
             and not self.values[name].null_count
             and name not in self.keyed
             and not isinstance(self.read.marginals[name], Identifier | Empty)
+            and not _has_far(self.read.floats(name))
         ]
         owner = self.context.owner.get(self.name)
         rows = self.context.found[str(owner)] if owner is not None and self.read.whole else np.empty(0)
@@ -773,6 +776,12 @@ def _fit(
     taken = {(one.column, one.foreign_key, one.aspect, one.by): one.codes for one in here}
     seen = [taken[one.column, one.foreign_key, one.aspect, one.by] for one in found.explainers]
     return found, Sampler(found).likelihood(seen, codes)
+
+
+def _has_far(values: np.ndarray) -> bool:
+    """Say whether some values lie far from all others, as 9999-12-31 does: they stand for something else."""
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75)) if len(values) else (0.0, 0.0, 0.0)
+    return bool(len(values)) and float(np.abs(values - middle).max()) > _FAR * (high - low + 1)
 
 
 def _unique_in_part(relation: Relation) -> set[str]:

@@ -207,8 +207,9 @@ class Sequence:
             values = start.astype(np.int64) + temporal.decode(gap.marginal, codes, uniforms)
             if gap.anchor.aspect is not Aspect.VALUE:
                 # step after step must not lead out of all bounds
-                low, high = (int(bound) * marginal.tick for bound in numeric.bounds(marginal.ticks))
-                values = values.clip(2 * low - high, 2 * high - low)
+                first, last = numeric.bounds(marginal.ticks)
+                width = last - first
+                values = values.clip(int(first - width) * marginal.tick, int(last + width) * marginal.tick)
             values = np.where(there, values, 0)
             coded = temporal.encode(marginal, values)
         else:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import mirror_connectors
+from mirror.config import names
 from mirror.refresh import DriftError, Stop, drift
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, ConnectError, MirrorError, ProfileError, ReadError
 from mirror_connectors.schema import Finding, Origin, Schema, union
+from mirror_profiles.structure import MIRRORED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -105,6 +107,7 @@ def learn(
             k=config.privacy.k,
             sample=config.run.sample,
             copy=copied(config, schema),
+            unit=units(config, schema),
             progress=steps("profile", tell),
         )
     except ReadError as error:
@@ -123,6 +126,19 @@ def copied(config: Config, schema: Schema) -> frozenset[RelationName]:
     """Return the relations that the configuration declares to be reference data, taken as it is."""
     rules = ((relation.name, config.rule_for(relation.name)) for relation in schema)
     return frozenset(name for name, rule in rules if rule is not None and rule.copy_rows)
+
+
+def units(config: Config, schema: Schema) -> frozenset[RelationName]:
+    """Return the relations whose rows are the units of privacy; raises ConfigError for a glob that matches none."""
+    found: set[RelationName] = set()
+    for wanted in config.privacy.unit:
+        matched = {relation.name for relation in schema if relation.kind in MIRRORED and names(wanted, relation.name)}
+        if not matched:
+            known = ", ".join(str(relation.name) for relation in schema)
+            message = f"privacy.unit: wanted relations that match {wanted!r}, found none; there are: {known}"
+            raise ConfigError(message)
+        found |= matched
+    return frozenset(found)
 
 
 def saved_profile(config: Config) -> Profile:

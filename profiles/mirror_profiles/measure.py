@@ -21,6 +21,7 @@ from mirror_profiles.profile import Aspect, Copy, FanOut, Profile, Provenance
 from mirror_profiles.relations import Context, Read, learn
 from mirror_profiles.rules.discovery import discover
 from mirror_profiles.structure import owners, precedence
+from mirror_profiles.units import units_of
 from mirror_profiles.ways import agreements
 
 if TYPE_CHECKING:
@@ -44,12 +45,15 @@ def measure(
     k: int = 10,
     sample: int = 500_000,
     copy: Collection[RelationName] = (),
+    unit: Collection[RelationName] = (),
     progress: Progress | None = None,
 ) -> Profile:
     """Learn the profile of a world: ``schema`` is all sources in one graph, ``sources`` an open connector for each.
 
-    At most ``sample`` rows of a relation are read to learn its columns; keys are read whole. Nothing enters the profile
-    that fewer than ``k`` rows share, but for the relations in ``copy``, which the caller declares to be public.
+    A row of a relation in ``unit``, with everything that hangs from it, is one unit of privacy; without any the row of
+    the topmost owner is. At most ``sample`` rows of a relation are read to learn its columns; keys are read whole. Nothing
+    enters the profile that fewer than ``k`` rows share, but for the relations in ``copy``, which the caller declares to
+    be public.
     Raises ReadError when a relation cannot be read, PrivacyError when one cannot be copied.
     """
     order = precedence(schema)
@@ -60,7 +64,7 @@ def measure(
         if name in copy:
             check_copy(schema, name, reads[name].rows, copy)
     keys = [key for key in schema.foreign_keys if key.child in reads and key.parent in reads]
-    found = {str(key): _match(key, reads, sources) for key in keys}
+    found, sampled = _matched(keys, reads, sources)
     fan_outs = {
         # between two copied relations there is nothing left to hide
         str(key): _fan_out(
@@ -76,9 +80,11 @@ def measure(
     ways = agreements(schema, found, k=k, skip=copy)
     follow = {agreement.other[0] for agreement in ways if len(agreement.other) == 1}
     owner = {name: key for name, key in owners(schema, fan_outs, order, follow, labels).items() if name not in copy}
+    rows = {name: read.rows for name, read in reads.items()}
+    units = units_of(schema, found, owner, rows, unit=unit, public=copy, sampled=sampled)
     relations, findings = (
         [],
-        [*schema.findings, *(one for _, source in sorted(sources.items()) for one in source.noticed)],
+        [*schema.findings, *(one for _, source in sorted(sources.items()) for one in source.noticed), *units.findings],
     )
     for done, name in enumerate(order):
         _tell(progress, f"learn {name}", done, len(order))
@@ -151,16 +157,32 @@ def _copy(read: Read) -> Copy:
     return Copy(read.table.select([name for name in read.table.column_names if name in read.marginals]))
 
 
-def _match(key: ForeignKey, reads: Mapping[RelationName, Read], sources: Mapping[str, Connector]) -> np.ndarray:
-    """Parent row of every child row, over whole keys even where columns are sampled."""
-    folds = collations(key, reads[key.child].relation, reads[key.parent].relation)
+def _matched(
+    keys: Sequence[ForeignKey], reads: Mapping[RelationName, Read], sources: Mapping[str, Connector]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return for each foreign key the parent row of every child row, over whole keys even where columns are sampled.
 
-    def side(name: RelationName, names: Sequence[str]) -> list[pa.Array]:
+    And, where the child is sampled, the parent row of every row that was read.
+    """
+    whole: dict[RelationName, pa.Table] = {}
+    for name in sorted({side for key in keys for side in (key.child, key.parent)}):
         read = reads[name]
-        table = read.table if read.whole else _table(read.relation, names, sources[name.source], None)
-        return [fold(table.column(column).combine_chunks(), by) for column, by in zip(names, folds, strict=True)]
+        mine = {column for key in keys if key.child == name for column in key.columns}
+        mine |= {column for key in keys if key.parent == name for column in key.parent_columns}
+        # read once for all keys: an engine may give rows in another order the next time
+        whole[name] = read.table if read.whole else _table(read.relation, tuple(mine), sources[name.source], None)
+    found, sampled = {}, {}
+    for key in keys:
+        folds = collations(key, reads[key.child].relation, reads[key.parent].relation)
+        above = _folded(whole[key.parent], key.parent_columns, folds)
+        found[str(key)] = match(_folded(whole[key.child], key.columns, folds), above)
+        if not reads[key.child].whole:
+            sampled[str(key)] = match(_folded(reads[key.child].table, key.columns, folds), above)
+    return found, sampled
 
-    return match(side(key.child, key.columns), side(key.parent, key.parent_columns))
+
+def _folded(table: pa.Table, names: Sequence[str], folds: Sequence[str | None]) -> list[pa.Array]:
+    return [fold(table.column(name).combine_chunks(), by) for name, by in zip(names, folds, strict=True)]
 
 
 def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int, *, by_row: bool) -> FanOut:

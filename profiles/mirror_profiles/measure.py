@@ -18,7 +18,8 @@ from mirror_profiles.dependence import Candidate, grids
 from mirror_profiles.matching import NULL, ORPHAN, collations, depths, fold, match
 from mirror_profiles.privacy import check_copy, released_levels, released_ranks, released_share
 from mirror_profiles.profile import Aspect, Copy, FanOut, Profile, Provenance
-from mirror_profiles.relations import Context, Read, learn
+from mirror_profiles.reading import Context, Read
+from mirror_profiles.relations import learn
 from mirror_profiles.rules.discovery import discover
 from mirror_profiles.structure import owners, precedence
 from mirror_profiles.units import units_of

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from mirror_connectors.schema import Column, Finding, ForeignKey, Relation, RelationName, Schema
 from mirror_profiles import columns, dependence
 from mirror_profiles.columns import numeric, temporal
-from mirror_profiles.columns import text as text_columns
 from mirror_profiles.columns.kinds import (
     Boolean,
     Categorical,
@@ -27,10 +24,9 @@ from mirror_profiles.columns.kinds import (
 )
 from mirror_profiles.dependence import Candidate, Sampler, grids
 from mirror_profiles.kinds import kinds_of
-from mirror_profiles.matching import collations, fold, match
+from mirror_profiles.marginals import learn_marginal
 from mirror_profiles.privacy import released_share
 from mirror_profiles.profile import (
-    Agreement,
     Anchor,
     Aspect,
     ColumnProfile,
@@ -40,12 +36,14 @@ from mirror_profiles.profile import (
     Kinds,
     RelationProfile,
 )
-from mirror_profiles.semantics import locale_of, meaning_of
 from mirror_profiles.siblings import Meeting, Siblings
 from mirror_profiles.structure import columns_of_keys, given_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mirror_connectors.schema import Finding, ForeignKey
+    from mirror_profiles.reading import Context, Read
 
 _LEAST_PAIRS = 0.5
 """A gap is learned only from an anchor that explains more than this share of a column's spread."""
@@ -63,134 +61,6 @@ _STEP_ORDER = np.arange(1, grids.STEP_CODES)
 _MEAN_ORDER = np.arange(1, grids.MEAN_CODES + 1)
 
 
-@dataclass(slots=True)
-class Read:
-    """One relation while it is being measured: its rows and the codes of the columns that were learned."""
-
-    relation: Relation
-    rows: int
-    table: pa.Table
-    codes: dict[str, np.ndarray] = field(default_factory=dict)
-    marginals: dict[str, Marginal] = field(default_factory=dict)
-    siblings: Siblings | None = None
-    """How its rows lie within their owners; None when they have no owner or not all were read."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether all rows were read."""
-        return self.table.num_rows == self.rows
-
-    def column(self, name: str) -> pa.Array:
-        """Return a column's values."""
-        return self.table.column(name).combine_chunks()
-
-    def micros(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return a temporal column in microseconds, and where it is not NULL."""
-        return temporal.microseconds(self.column(name))
-
-    def floats(self, name: str) -> np.ndarray:
-        """Return a column of numbers or times (in microseconds) as float64, NaN for NULL."""
-        pair = (
-            self.micros(name) if pa.types.is_temporal(self.column(name).type) else numeric.to_numpy(self.column(name))
-        )
-        return np.where(pair[1], pair[0].astype(float), np.nan)
-
-    def candidate(self, name: str, codes: np.ndarray, foreign_key: str | None, aspect: Aspect) -> Candidate:
-        """Return a column's codes as something that may explain another column."""
-        marginal = self.marginals[name]
-        return Candidate(name, foreign_key, codes, columns.order(marginal), aspect, isinstance(marginal, Categorical))
-
-    def places(self, name: str) -> np.ndarray:
-        """Return where each row's value lies in the column's distribution, between 0 and 1; NaN where it is NULL."""
-        return columns.places(self.marginals[name])[self.codes[name]]
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What is known of the world when one relation is learned."""
-
-    schema: Schema
-    reads: Mapping[RelationName, Read]
-    fan_outs: Mapping[str, FanOut]
-    found: Mapping[str, np.ndarray]
-    before: tuple[RelationName, ...]
-    """Relations up to and with this one, in the order in which rows are made."""
-    load_order: tuple[RelationName, ...]
-    owner: Mapping[RelationName, ForeignKey]
-    copied: frozenset[RelationName]
-    k: int
-    ways: tuple[Agreement, ...]
-
-    def parents(self, read: Read) -> list[tuple[ForeignKey, np.ndarray]]:
-        """Foreign keys to relations that were learned before, with the parent's row in the rows read (negative: none)."""
-        before = self.before[:-1]
-        return [
-            (key, self._rows(read, key)) for key in self.schema.parents_of(read.relation.name) if key.parent in before
-        ]
-
-    def _rows(self, read: Read, key: ForeignKey) -> np.ndarray:
-        parent = self.reads[key.parent]
-        if read.whole and parent.whole:
-            return self.found[str(key)]
-        folds = collations(key, read.relation, parent.relation)
-        mine = [fold(read.column(name), by) for name, by in zip(key.columns, folds, strict=True)]
-        return match(mine, [fold(parent.column(name), by) for name, by in zip(key.parent_columns, folds, strict=True)])
-
-    def known(self, name: RelationName, candidate: Candidate, done: Collection[str]) -> bool:
-        """Say whether a candidate is known before any column but those in ``done``: no key column explains what it is found by.
-
-        The owner of a row is; another parent is once all columns are of its key and of the keys that share columns with it.
-        """
-        owner = self.owner.get(name)
-        if candidate.aspect in _OF_STRUCTURE or candidate.foreign_key in (None, str(owner)):
-            return True
-        of_key = {str(key): set(key.columns) for key in self.schema.parents_of(name)}
-        keys = [columns for key, columns in of_key.items() if key != str(owner)]
-        # of two ways that agree one is found by the other
-        keys += [of_key[way.one[0]] | of_key[way.other[0]] for way in self.ways if way.relation == name and way.other]
-        needed = next(set(key.columns) for key in self.schema.parents_of(name) if str(key) == candidate.foreign_key)
-        while more := set().union(*(columns for columns in keys if columns & needed)) - needed:
-            needed |= more
-        return needed <= {*done, *(owner.columns if owner else ())}
-
-    def identities(self, read: Read, key: ForeignKey) -> np.ndarray | None:
-        """Return which of few parents each row read finds, int16; None where parents are not told apart.
-
-        Codes count from 1 for the parent with most children; one more than there are identities says any other, 0 none.
-        """
-        fan_out = self.fan_outs[str(key)]
-        if not fan_out.identities or len(key.columns) > 1 or key.parent not in self.before[:-1]:
-            return None
-        found = self._rows(read, key)
-        parents = self.reads[key.parent].rows
-        place = np.arange(parents)
-        if not fan_out.by_row:
-            whole = self.found[str(key)]
-            counts = np.bincount(whole[whole >= 0], minlength=parents)
-            place[np.argsort(-counts, kind="stable")] = np.arange(parents)
-        code = np.minimum(place, fan_out.identities) + 1
-        return np.where(found >= 0, code[found.clip(0)], 0).astype(np.int16)
-
-    def forests(self, name: RelationName) -> frozenset[str]:
-        """Columns that refer to the relation itself, and whose roots are known."""
-        keys = [key for key in self.schema.parents_of(name) if key.parent == name and self.fan_outs[str(key)].levels]
-        return frozenset(column for key in keys for column in key.columns)
-
-    def owned(self, name: RelationName) -> list[ForeignKey]:
-        """Foreign keys along which the relation owns rows."""
-        return [key for key in self.owner.values() if key.parent == name]
-
-    def kin(self, name: RelationName) -> list[ForeignKey]:
-        """Foreign keys of relations that were learned before and have the same owner as this one."""
-        earlier = self.before[:-1]
-        return [key for key in self.all_kin(name) if key.child in earlier]
-
-    def all_kin(self, name: RelationName) -> list[ForeignKey]:
-        """Foreign keys of all relations that have the same owner as this one."""
-        owner = self.owner.get(name)
-        return [key for key in self.owner.values() if owner and key.parent == owner.parent and key.child != name]
-
-
 @dataclass(frozen=True, slots=True)
 class Start:
     """What rows are counted from, or repeat."""
@@ -202,8 +72,6 @@ class Start:
     """Where there is one, bool."""
 
 
-_OF_STRUCTURE = (Aspect.FAN_OUT, Aspect.SIBLINGS, Aspect.PLACE, Aspect.LEFT)
-"""What is known before any value of any row."""
 _EARLY = (Aspect.VALUE, Aspect.SIBLINGS, Aspect.PLACE, Aspect.LEFT)
 """What may explain keys, and columns that others refer to: they are needed before much else is known."""
 
@@ -244,8 +112,11 @@ class _Learner:
 
     def learned(self) -> RelationProfile:
         """Learn marginals first, then what explains each column."""
+        copied = self.name in self.context.copied
         for name in self.order:
-            self._marginal_of(name)
+            self.values[name] = learn_marginal(
+                self.read, name, k=self.context.k, findings=self.findings, keys=self.keys, copied=copied
+            )
         self.read.siblings = self.siblings
         owner = self.context.owner.get(self.name)
         profiles: dict[str, ColumnProfile] = {}
@@ -254,29 +125,6 @@ class _Learner:
         return RelationProfile(
             self.name, self.read.rows, tuple(profiles[name] for name in self.names), str(owner) if owner else None
         )
-
-    # -------------------------------------------------------------------------------------------------------- marginals
-
-    def _marginal_of(self, name: str) -> None:
-        read, k, relation = self.read, self.context.k, self.relation
-        where = f"{self.name}.{name}"
-        values = _sane(read.column(name), relation.column(name), where, self.findings)
-        unique = {key.columns[0] for key in relation.keys if len(key.columns) == 1 and key.predicate is None}
-        if name in _unique_in_part(relation) and isinstance(_marginal(read, name, values, k), Opaque):
-            unique.add(name)
-        copied = self.name in self.context.copied
-        if name in self.keys:
-            marginal: Marginal = Identifier(None)
-        elif name in unique and not pa.types.is_temporal(values.type):
-            marginal = _key_marginal(read, name, values, k, copied=copied)
-        else:
-            marginal = _marginal(read, name, values, k)
-        if isinstance(marginal, Empty) and marginal.withheld and not copied:
-            what = f"fewer than {k} rows have a value; nothing of it was learned, the mirror takes public defaults"
-            self.findings.append(Finding(where, what))
-        self.values[name] = values
-        read.marginals[name] = marginal
-        read.codes[name] = columns.encode(marginal, values)
 
     # -------------------------------------------------------------------------------------------------------- siblings
 
@@ -782,71 +630,6 @@ def _has_far(values: np.ndarray) -> bool:
     """Say whether some values lie far from all others, as 9999-12-31 does: they stand for something else."""
     low, middle, high = np.quantile(values, (0.25, 0.5, 0.75)) if len(values) else (0.0, 0.0, 0.0)
     return bool(len(values)) and float(np.abs(values - middle).max()) > _FAR * (high - low + 1)
-
-
-def _unique_in_part(relation: Relation) -> set[str]:
-    """Return the columns of text that differ in some rows: where they are no categories they name rows, as keys do."""
-    found = {key.columns[0] for key in relation.keys if len(key.columns) == 1 and key.predicate is not None}
-    return {
-        name for name in found if columns.is_text(relation.column(name).type) and not relation.column(name).generated
-    }
-
-
-def _sane(values: pa.Array, column: Column, where: str, findings: list[Finding]) -> pa.Array:
-    """Take infinities, NaN, and what an enumeration does not list for NULL, and say so."""
-    if column.enum is not None and columns.is_text(values.type):
-        # MariaDB without its strict mode keeps '' for a label that does not exist
-        listed = pc.is_in(values, value_set=pa.array(column.enum, values.type))
-        if pc.all(pc.or_(listed, pc.is_null(values))).as_py() is False:
-            findings.append(
-                Finding(where, "values were found that its enumeration does not list; they are not learned")
-            )
-            return pc.if_else(listed, values, None)
-        return values
-    if not pa.types.is_floating(values.type):
-        return values
-    finite = pc.is_finite(values)
-    if pc.all(finite).as_py() in (True, None):
-        return values
-    findings.append(Finding(where, "infinities or NaN were found; they are not learned, NULL stands for them"))
-    return pc.if_else(finite, values, None)
-
-
-def _key_marginal(read: Read, name: str, values: pa.Array, k: int, *, copied: bool) -> Marginal:
-    if (
-        copied
-        and values.null_count < len(values)
-        and (columns.is_text(values.type) or pa.types.is_integer(values.type))
-    ):
-        # which row of reference data a child finds may explain the child's columns
-        known = pc.drop_null(values).to_pylist()
-        return Categorical(tuple(known), (1 / len(known),) * len(known), 0.0)
-    found = _marginal(read, name, values, k) if columns.is_text(values.type) else None
-    if isinstance(found, Text) or found == Identifier(text_columns.UUID_MASK):
-        return found
-    return text_columns.fit_identifier(values, k=k)
-
-
-def _marginal(read: Read, name: str, values: pa.Array, k: int) -> Marginal:
-    relation = read.relation
-    column = relation.column(name)
-    if column.native.lower() == "uuid":
-        return Identifier(text_columns.UUID_MASK)
-    if not columns.is_text(values.type):
-        return columns.fit(values, k=k)
-    sample = values[:20_000]
-    reading = None
-    if column.enum is None:
-        others = [other for other in relation.column_names if other != name]
-        reading = meaning_of(
-            name,
-            relation=relation.name.table,
-            neighbours=others,
-            type=values.type,
-            sample=sample,
-            max_length=column.length,
-        )
-    return columns.fit(values, k=k, reading=reading, locale=locale_of(sample, k=k))
 
 
 def _is_time(type_: pa.DataType) -> bool:

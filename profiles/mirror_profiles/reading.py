@@ -1,0 +1,155 @@
+"""Relations as they were read, and how the rows of one find those of others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from mirror_profiles import columns
+from mirror_profiles.columns import numeric, temporal
+from mirror_profiles.columns.kinds import Categorical
+from mirror_profiles.dependence import Candidate
+from mirror_profiles.matching import collations, fold, match
+from mirror_profiles.profile import Aspect
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from mirror_connectors.schema import ForeignKey, Relation, RelationName, Schema
+    from mirror_profiles.columns.kinds import Marginal
+    from mirror_profiles.profile import Agreement, FanOut
+    from mirror_profiles.siblings import Siblings
+
+_OF_STRUCTURE = (Aspect.FAN_OUT, Aspect.SIBLINGS, Aspect.PLACE, Aspect.LEFT)
+"""What is known before any value of any row."""
+
+
+@dataclass(slots=True)
+class Read:
+    """One relation while it is being measured: its rows and the codes of the columns that were learned."""
+
+    relation: Relation
+    rows: int
+    table: pa.Table
+    codes: dict[str, np.ndarray] = field(default_factory=dict)
+    marginals: dict[str, Marginal] = field(default_factory=dict)
+    siblings: Siblings | None = None
+    """How its rows lie within their owners; None when they have no owner or not all were read."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether all rows were read."""
+        return self.table.num_rows == self.rows
+
+    def column(self, name: str) -> pa.Array:
+        """Return a column's values."""
+        return self.table.column(name).combine_chunks()
+
+    def micros(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return a temporal column in microseconds, and where it is not NULL."""
+        return temporal.microseconds(self.column(name))
+
+    def floats(self, name: str) -> np.ndarray:
+        """Return a column of numbers or times (in microseconds) as float64, NaN for NULL."""
+        pair = (
+            self.micros(name) if pa.types.is_temporal(self.column(name).type) else numeric.to_numpy(self.column(name))
+        )
+        return np.where(pair[1], pair[0].astype(float), np.nan)
+
+    def candidate(self, name: str, codes: np.ndarray, foreign_key: str | None, aspect: Aspect) -> Candidate:
+        """Return a column's codes as something that may explain another column."""
+        marginal = self.marginals[name]
+        return Candidate(name, foreign_key, codes, columns.order(marginal), aspect, isinstance(marginal, Categorical))
+
+    def places(self, name: str) -> np.ndarray:
+        """Return where each row's value lies in the column's distribution, between 0 and 1; NaN where it is NULL."""
+        return columns.places(self.marginals[name])[self.codes[name]]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known of the world when one relation is learned."""
+
+    schema: Schema
+    reads: Mapping[RelationName, Read]
+    fan_outs: Mapping[str, FanOut]
+    found: Mapping[str, np.ndarray]
+    before: tuple[RelationName, ...]
+    """Relations up to and with this one, in the order in which rows are made."""
+    load_order: tuple[RelationName, ...]
+    owner: Mapping[RelationName, ForeignKey]
+    copied: frozenset[RelationName]
+    k: int
+    ways: tuple[Agreement, ...]
+
+    def parents(self, read: Read) -> list[tuple[ForeignKey, np.ndarray]]:
+        """Foreign keys to relations that were learned before, with the parent's row in the rows read (negative: none)."""
+        before = self.before[:-1]
+        return [
+            (key, self._rows(read, key)) for key in self.schema.parents_of(read.relation.name) if key.parent in before
+        ]
+
+    def _rows(self, read: Read, key: ForeignKey) -> np.ndarray:
+        parent = self.reads[key.parent]
+        if read.whole and parent.whole:
+            return self.found[str(key)]
+        folds = collations(key, read.relation, parent.relation)
+        mine = [fold(read.column(name), by) for name, by in zip(key.columns, folds, strict=True)]
+        return match(mine, [fold(parent.column(name), by) for name, by in zip(key.parent_columns, folds, strict=True)])
+
+    def known(self, name: RelationName, candidate: Candidate, done: Collection[str]) -> bool:
+        """Say whether a candidate is known before any column but those in ``done``: no key column explains what it is found by.
+
+        The owner of a row is; another parent is once all columns are of its key and of the keys that share columns with it.
+        """
+        owner = self.owner.get(name)
+        if candidate.aspect in _OF_STRUCTURE or candidate.foreign_key in (None, str(owner)):
+            return True
+        of_key = {str(key): set(key.columns) for key in self.schema.parents_of(name)}
+        keys = [columns for key, columns in of_key.items() if key != str(owner)]
+        # of two ways that agree one is found by the other
+        keys += [of_key[way.one[0]] | of_key[way.other[0]] for way in self.ways if way.relation == name and way.other]
+        needed = next(set(key.columns) for key in self.schema.parents_of(name) if str(key) == candidate.foreign_key)
+        while more := set().union(*(columns for columns in keys if columns & needed)) - needed:
+            needed |= more
+        return needed <= {*done, *(owner.columns if owner else ())}
+
+    def identities(self, read: Read, key: ForeignKey) -> np.ndarray | None:
+        """Return which of few parents each row read finds, int16; None where parents are not told apart.
+
+        Codes count from 1 for the parent with most children; one more than there are identities says any other, 0 none.
+        """
+        fan_out = self.fan_outs[str(key)]
+        if not fan_out.identities or len(key.columns) > 1 or key.parent not in self.before[:-1]:
+            return None
+        found = self._rows(read, key)
+        parents = self.reads[key.parent].rows
+        place = np.arange(parents)
+        if not fan_out.by_row:
+            whole = self.found[str(key)]
+            counts = np.bincount(whole[whole >= 0], minlength=parents)
+            place[np.argsort(-counts, kind="stable")] = np.arange(parents)
+        code = np.minimum(place, fan_out.identities) + 1
+        return np.where(found >= 0, code[found.clip(0)], 0).astype(np.int16)
+
+    def forests(self, name: RelationName) -> frozenset[str]:
+        """Columns that refer to the relation itself, and whose roots are known."""
+        keys = [key for key in self.schema.parents_of(name) if key.parent == name and self.fan_outs[str(key)].levels]
+        return frozenset(column for key in keys for column in key.columns)
+
+    def owned(self, name: RelationName) -> list[ForeignKey]:
+        """Foreign keys along which the relation owns rows."""
+        return [key for key in self.owner.values() if key.parent == name]
+
+    def kin(self, name: RelationName) -> list[ForeignKey]:
+        """Foreign keys of relations that were learned before and have the same owner as this one."""
+        earlier = self.before[:-1]
+        return [key for key in self.all_kin(name) if key.child in earlier]
+
+    def all_kin(self, name: RelationName) -> list[ForeignKey]:
+        """Foreign keys of all relations that have the same owner as this one."""
+        owner = self.owner.get(name)
+        return [key for key in self.owner.values() if owner and key.parent == owner.parent and key.child != name]

@@ -14,6 +14,7 @@ from mirror_connectors.base import Connector, Sample
 from mirror_profiles import dependence
 from mirror_profiles.columns import numeric
 from mirror_profiles.columns import order as order_of
+from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.dependence import Candidate, grids
 from mirror_profiles.matching import NULL, ORPHAN, collations, depths, fold, match
 from mirror_profiles.privacy import check_copy, released_levels, released_ranks, released_share
@@ -215,7 +216,7 @@ def _is_label(key: ForeignKey, fan_out: FanOut, child: Read, found: np.ndarray) 
     if fan_out.children <= _MANY_OWNED * fan_out.parents or not child.whole or (found < 0).any():
         return False
     for column in child.relation.columns:
-        if not (pa.types.is_date32(column.type) or pa.types.is_timestamp(column.type)) or column.name in key.columns:
+        if not is_moment(column.type) or column.name in key.columns:
             continue
         times = child.floats(column.name)
         if np.isnan(times).any():

@@ -117,15 +117,14 @@ class Context:
             needed |= more
         return needed <= {*done, *(owner.columns if owner else ())}
 
-    def identities(self, read: Read, key: ForeignKey) -> np.ndarray | None:
-        """Return which of few parents each row read finds, int16; None where parents are not told apart.
+    def identities(self, key: ForeignKey, rows: np.ndarray) -> np.ndarray | None:
+        """Return which of few parents a key finds, int16, by the parent's ``rows`` (negative: none); None where parents are not told apart.
 
         Codes count from 1 for the parent with most children; one more than there are identities says any other, 0 none.
         """
         fan_out = self.fan_outs[str(key)]
-        if not fan_out.identities or len(key.columns) > 1 or key.parent not in self.before[:-1]:
+        if not fan_out.identities or len(key.columns) > 1:
             return None
-        found = self._rows(read, key)
         parents = self.reads[key.parent].rows
         place = np.arange(parents)
         if not fan_out.by_row:
@@ -133,7 +132,7 @@ class Context:
             counts = np.bincount(whole[whole >= 0], minlength=parents)
             place[np.argsort(-counts, kind="stable")] = np.arange(parents)
         code = np.minimum(place, fan_out.identities) + 1
-        return np.where(found >= 0, code[found.clip(0)], 0).astype(np.int16)
+        return np.where(rows >= 0, code[rows.clip(0)], 0).astype(np.int16)
 
     def forests(self, name: RelationName) -> frozenset[str]:
         """Columns that refer to the relation itself, and whose roots are known."""

@@ -13,6 +13,11 @@ from mirror_profiles.columns.kinds import Temporal, Tick
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 
+def is_moment(type_: pa.DataType) -> bool:
+    """Say whether values of a type are dates or timestamps."""
+    return bool(pa.types.is_date32(type_) or pa.types.is_timestamp(type_))
+
+
 def microseconds(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Return int64 microseconds (since 1970-01-01, or midnight for times; of durations as they are) and a mask of those that are not NULL."""
     there = pc.is_valid(values).to_numpy(zero_copy_only=False)

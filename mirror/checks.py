@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from mirror_connectors.base import Engine
 from mirror_connectors.expressions import transpile
 from mirror_profiles.columns import numeric, temporal
+from mirror_profiles.columns.temporal import is_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -194,7 +195,7 @@ def _plain_number(text: str) -> float:
 def _number(literal: str | float, column: Column) -> tuple[float, float] | None:
     """Return a literal as a number in the column's own measure, and the least step between two of its values."""
     type_ = column.type
-    if pa.types.is_date32(type_) or pa.types.is_timestamp(type_):
+    if is_moment(type_):
         try:
             micros = int(np.datetime64(str(literal), "us").astype(np.int64))
         except ValueError:

@@ -24,6 +24,7 @@ from mirror_profiles.columns.kinds import (
     Text,
     Tick,
 )
+from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.columns.text import UUID_MASK
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _inside(marginal: Marginal, values: tuple[str, ...]) -> bool:
 def _counting(column: Column) -> Generator:
     if pa.types.is_boolean(column.type):
         return Choice(("false", "true"))
-    day = pa.types.is_date32(column.type) or pa.types.is_timestamp(column.type)
+    day = is_moment(column.type)
     return Numbering(10_957, Tick.DAY) if day else Numbering()
 
 

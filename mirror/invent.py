@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mirror.defaults import grammar
-from mirror.plausible import After, is_moment, plausible, rising, share_of_nulls
+from mirror.plausible import After, plausible, rising, share_of_nulls
 from mirror_connectors.schema import Finding, ForeignKey, Key, Relation, RelationName, Schema
 from mirror_profiles.columns.kinds import Empty, Identifier, Numeric, Text
+from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.profile import Anchor, ColumnProfile, FanOut, Gap, Profile, RelationProfile
 from mirror_profiles.structure import columns_of_keys, nullable, owners, precedence
 
@@ -65,7 +66,7 @@ def _relation(schema: Schema, found: RelationProfile, rows: int, owner: ForeignK
     keyed = columns_of_keys(schema, relation.name)
     unique = {key.columns[0] for key in relation.keys if len(key.columns) == 1}
     plain = [column for column in relation.columns if column.name not in keyed and column.name not in unique]
-    after = {one.column: one for one in rising([column for column in plain if is_moment(column)])}
+    after = {one.column: one for one in rising([column for column in plain if is_moment(column.type)])}
     needed = {one.anchor for one in after.values()}
     columns = []
     for one in found.columns:

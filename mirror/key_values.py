@@ -11,6 +11,7 @@ from mirror.defaults import key_mask
 from mirror.generators import Choice, FromLists, Generator, Mask, Numbering
 from mirror_profiles import columns
 from mirror_profiles.columns.kinds import Identifier, Numeric, Temporal, Text, Tick
+from mirror_profiles.columns.temporal import is_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +92,7 @@ def unique_generator(
     if isinstance(profile.marginal, Temporal):
         ticks = profile.marginal.ticks
         return _counting(int(min((*ticks.atoms, *ticks.edges))), profile.marginal.tick, domain, rows)
-    if pa.types.is_date32(type_) or pa.types.is_timestamp(type_):
+    if is_moment(type_):
         return _counting(10_957, Tick.DAY, domain, rows)
     if columns.is_text(type_):
         return _unique_text(column, profile, rows, shortened=width is not None, fixed=fixed)

@@ -21,6 +21,7 @@ from mirror_profiles.columns.kinds import (
     Text,
     Tick,
 )
+from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.columns.text import UUID_MASK
 from mirror_profiles.semantics import Meaning, meaning_of
 
@@ -215,7 +216,7 @@ def rising(columns: Sequence[Column]) -> tuple[After, ...]:
     >>> [(one.column, one.anchor) for one in rising(stamps)]
     [('updated_at', 'created_at')]
     """
-    times = {column.name: "_".join(tokens_of(column.name)) for column in columns if is_moment(column)}
+    times = {column.name: "_".join(tokens_of(column.name)) for column in columns if is_moment(column.type)}
     begins = [name for name, words in times.items() if _BEGINS.fullmatch(words)]
     created = next((name for name in begins if any(word in times[name] for word in _FIRST_WORDS)), None)
     started = next((name for name in begins if name != created), None)
@@ -230,11 +231,6 @@ def rising(columns: Sequence[Column]) -> tuple[After, ...]:
         if first is not None and name not in (created, started) and not _NOT_AFTER.fullmatch(words):
             found.append(After(name, first, _gap(types[name])))
     return tuple(found)
-
-
-def is_moment(column: Column) -> bool:
-    """Say whether a column holds dates or timestamps."""
-    return bool(pa.types.is_date32(column.type) or pa.types.is_timestamp(column.type))
 
 
 def _gap(type_: pa.DataType) -> Temporal:
@@ -256,7 +252,7 @@ def share_of_nulls(column: Column, *, needed: bool) -> float:
     name = "_".join(tokens_of(column.name))
     if re.search(r"(^|_)(creat|updat|modif)", name):
         return 0.0
-    return 0.8 if is_moment(column) and _ENDINGS.fullmatch(name) else 0.25
+    return 0.8 if is_moment(column.type) and _ENDINGS.fullmatch(name) else 0.25
 
 
 def within(marginal: Marginal, low: float | None, high: float | None) -> Marginal:

@@ -12,6 +12,7 @@ from mirror.holds import read_rule
 from mirror_connectors.errors import ConfigError, PlanError
 from mirror_connectors.schema import RelationName
 from mirror_profiles.columns.kinds import Tick
+from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.rules.kinds import relation_of
 from mirror_profiles.rules.spelling import spell
 from mirror_profiles.semantics import Meaning
@@ -89,7 +90,7 @@ def ruled(relation: Relation, profile: ColumnProfile, rule: Rule, *, unique: boo
     if rule.generate == "constant":
         return _constant(column, where, rule, unique=unique)
     if rule.generate == "numbering" and not pa.types.is_boolean(column.type):
-        day = pa.types.is_date32(column.type) or pa.types.is_timestamp(column.type)
+        day = is_moment(column.type)
         return Numbering(10_957, Tick.DAY) if day else Numbering()
     if not pa.types.is_string(column.type):
         message = f"rule {rule.match!r} wants text in {where}, which is {column.native}"

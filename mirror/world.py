@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from mirror_connectors.errors import ConfigError
 from mirror_connectors.schema import Column, ForeignKey, Key, Origin, RelationName, Schema
+from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.structure import precedence
 
 if TYPE_CHECKING:
@@ -110,6 +111,6 @@ def _family(type_: pa.DataType) -> str:
         return "number"
     if pa.types.is_string(type_) or pa.types.is_large_string(type_):
         return "text"
-    if pa.types.is_date32(type_) or pa.types.is_timestamp(type_):
+    if is_moment(type_):
         return "time"
     return str(type_)

@@ -63,6 +63,7 @@ class Synthesis:
         self._referred: dict[RelationName, frozenset[str]] = {}
         self._samplers: dict[int, Sampler] = {}
         self._kinds: dict[tuple[RelationName, str], np.ndarray] = {}
+        self._by_size: dict[tuple[RelationName, str], tuple[np.ndarray, np.ndarray]] = {}
 
     def batches(self, name: RelationName) -> Iterator[pa.RecordBatch]:
         """Yield a relation's rows in order, one batch for each block that has any: the columns that a load supplies, in their Arrow types."""
@@ -181,7 +182,7 @@ class Synthesis:
     def identities(self, rows: Rows, foreign_key: str) -> np.ndarray:
         """Return which of few parents each row finds: 1 for the one with most children, …, 0 for none, int16; see `FanOut.identities`."""
         key = rows.plan.key(foreign_key)
-        place = self._place_of(rows.plan.name, key)
+        _, place = self._parents_by_size(rows.plan.name, key)
         found = rows.parents(foreign_key)
         there = (found >= 0) & (found < len(place))
         if not len(place):
@@ -189,21 +190,23 @@ class Synthesis:
         code = np.minimum(place, key.fan_out.identities) + 1
         return np.where(there, code[np.where(there, found, 0)], 0).astype(np.int16)
 
-    def _place_of(self, name: RelationName, key: KeyPlan) -> np.ndarray:
-        """Return each parent's place by the number of its children, or in the order of the rows that are copied, int64."""
-        parents = self.rows(key.foreign_key.parent)
-        if key.fan_out.by_row:
-            return np.arange(parents)
-        owned = key.finds is Finds.OWNER
-        counts = np.diff(self.structure.ends(name)) if owned else self.deal(name, str(key.foreign_key)).counts
-        place = np.empty(parents, dtype=np.int64)
-        place[np.argsort(-counts, kind="stable")] = np.arange(parents)
-        return place
+    def _parents_by_size(self, name: RelationName, key: KeyPlan) -> tuple[np.ndarray, np.ndarray]:
+        """Return parents from the one with most children down, or in the order of the rows that are copied, and each one's place there, int64."""
+        at = (name, str(key.foreign_key))
+        if at not in self._by_size:
+            order = np.arange(self.rows(key.foreign_key.parent))
+            if not key.fan_out.by_row:
+                owned = key.finds is Finds.OWNER
+                counts = np.diff(self.structure.ends(name)) if owned else self.deal(*at).counts
+                order = np.argsort(-counts, kind="stable")
+            place = np.empty(len(order), dtype=np.int64)
+            place[order] = np.arange(len(order))
+            self._by_size[at] = order, place
+        return self._by_size[at]
 
     def chosen(self, rows: Rows, key: KeyPlan, codes: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
         """Return parents of the identities drawn (from 1), int64; one more than there are identities is any other parent, by its children."""
-        place = self._place_of(rows.plan.name, key)
-        order = np.argsort(place)
+        order, _ = self._parents_by_size(rows.plan.name, key)
         others = order[key.fan_out.identities :]
         found = order[np.minimum(codes.astype(np.int64) - 1, len(order) - 1).clip(0)]
         rest = (codes > key.fan_out.identities) & bool(len(others))

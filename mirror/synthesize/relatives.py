@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from mirror.synthesize.rows import Rows
     from mirror_profiles.profile import Explainer
 
-_CALENDAR = {Aspect.MONTH: grids.months, Aspect.WEEKDAY: grids.weekdays, Aspect.HOUR: grids.hours}
 _OF_KIN = (Aspect.KIN_COUNT, Aspect.KIN_EXCESS, Aspect.KIN_FIRST, Aspect.KIN_LAST, Aspect.KIN_MEAN)
 
 
@@ -40,18 +39,18 @@ def codes(world: Synthesis, rows: Rows, explainer: Explainer, *, before: bool) -
     if aspect is Aspect.KIND:
         return world.kinds_found(rows, str(explainer.foreign_key))
     if aspect in _OF_KIN:
-        return _of_kin(world, rows, explainer)
+        return _of_kin(rows, explainer)
     if explainer.foreign_key is None:
         if aspect is not Aspect.VALUE:
             micros, there = temporal.microseconds(rows.array(str(explainer.column)))
-            return np.asarray(_CALENDAR[aspect](micros, there))
-        return rows.drawn(str(explainer.column)) if before else rows.codes(str(explainer.column))
+            return np.asarray(grids.CALENDAR[aspect](micros, there))
+        return rows.drawn_codes(str(explainer.column)) if before else rows.codes(str(explainer.column))
     return world.parent_codes(rows, explainer.foreign_key, str(explainer.column))
 
 
-def _of_kin(world: Synthesis, rows: Rows, explainer: Explainer) -> np.ndarray:
+def _of_kin(rows: Rows, explainer: Explainer) -> np.ndarray:
     """Return what the rows that another relation has of the same owner are like; 0 where there are none."""
-    kin = kin_of(world, rows, str(explainer.foreign_key))
+    kin = rows.kin(str(explainer.foreign_key))
     if kin is None:
         return np.zeros(len(rows), dtype=np.int16)
     if explainer.aspect is Aspect.KIN_COUNT:

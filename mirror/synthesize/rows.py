@@ -74,6 +74,7 @@ class Rows:
         self._unlaid: dict[str, pa.Array] = {}
         self._settling: list[Group] = []
         self._before: dict[Sole, np.ndarray] = {}
+        self._kin: dict[str, relatives.Kin | None] = {}
         self._columns = {column.column: column for column in plan.columns}
 
     def __len__(self) -> int:
@@ -233,7 +234,7 @@ class Rows:
         scarce = key.finds is Finds.INJECTED and (found == NONE).any()
         switched = any(sole.switch == key.optional for sole in self.plan.soles)
         if key.optional is not None and (fan_out.nulls or switched) and not exact and not scarce:
-            found = np.where(self._drawn_codes(key.optional) == 0, NONE, found)
+            found = np.where(self.drawn_codes(key.optional) == 0, NONE, found)
         return found
 
     def codes(self, column: str) -> np.ndarray:
@@ -248,12 +249,12 @@ class Rows:
         if derived or isinstance(generator, Drawn | Stretched):
             # what rows that a derived column is made of depend on is what it was drawn to be;
             # an interval is moved once all that it explains, its own end included, may know where it was drawn
-            return self._drawn_codes(plan.column)
+            return self.drawn_codes(plan.column)
         if isinstance(marginal, Numeric | Temporal | Categorical | Boolean):
             return columns.encode(marginal, self.array(plan.column), by_value=True)
         if isinstance(generator, FromParent | Null | Copied):
             return pc.is_valid(self.array(plan.column)).to_numpy(zero_copy_only=False).astype(np.int16)
-        return self._drawn_codes(plan.column)
+        return self.drawn_codes(plan.column)
 
     @property
     def owner_name(self) -> RelationName | None:
@@ -264,12 +265,8 @@ class Rows:
         """Return the plan of a column."""
         return self._columns[name]
 
-    def drawn(self, column: str) -> np.ndarray:
+    def drawn_codes(self, column: str) -> np.ndarray:
         """Return the codes that were drawn for a column before keys had their say, int16."""
-        return self._drawn_codes(column)
-
-    def _drawn_codes(self, column: str) -> np.ndarray:
-        """Return what was drawn for a column before keys had their say."""
         if column not in self._drawings:
             codes = self._first_codes(self._columns[column])
             for sole in self.plan.soles:
@@ -343,6 +340,12 @@ class Rows:
         """
         return relatives.codes(self._world, self, explainer, before=before)
 
+    def kin(self, foreign_key: str) -> relatives.Kin | None:
+        """Return the rows along another relation's foreign key that have the same owners; None when the plan makes none."""
+        if foreign_key not in self._kin:
+            self._kin[foreign_key] = relatives.kin_of(self._world, self, foreign_key)
+        return self._kin[foreign_key]
+
     @property
     def seed(self) -> int:
         """The seed of the plan."""
@@ -385,7 +388,7 @@ class Rows:
     def complete(self, column: str) -> pa.Array:
         """Return the column's values as they would be if none were NULL and no rule derived it."""
         twin, plan = copy(self), self._columns[column]
-        codes = self._drawn_codes(column)
+        codes = self.drawn_codes(column)
         shares = np.cumsum(columns.weights(plan.profile.marginal) or (1.0,))
         drawn = np.searchsorted(shares / shares[-1], self.uniforms(f"{column} complete"), side="right") + 1
         twin._drawings = {**self._drawings, column: np.where(codes > 0, codes, drawn).astype(np.int16)}  # noqa: SLF001
@@ -480,7 +483,7 @@ class Rows:
     def _with_nulls(self, plan: ColumnPlan, values: pa.Array) -> pa.Array:
         if not self.plan.relation.column(plan.column).nullable:
             return values
-        return pc.if_else(pa.array(self._drawn_codes(plan.column) > 0), values, pa.scalar(None, values.type))
+        return pc.if_else(pa.array(self.drawn_codes(plan.column) > 0), values, pa.scalar(None, values.type))
 
     def lent(self, plan: ColumnPlan, generator: FromParent) -> tuple[pa.Array, np.ndarray]:
         """Return what parents lend to a column, and the parents' rows, `NONE` where there is none."""
@@ -539,9 +542,9 @@ class Rows:
             message = f"{self.plan.name}.{plan.column}: a {marginal.kind} column cannot be drawn from its marginal"
             raise PlanError(message)
         if self.is_sequenced(plan):
-            made = self.sequence.array(plan.column, self._drawn_codes(plan.column), type_, self)
+            made = self.sequence.array(plan.column, self.drawn_codes(plan.column), type_, self)
         else:
-            made = columns.decode(marginal, self._drawn_codes(plan.column), self.uniforms(plan.column), type_)
+            made = columns.decode(marginal, self.drawn_codes(plan.column), self.uniforms(plan.column), type_)
         return made if plan.domain is None else plan.domain.clip(made)
 
     def _moved_apart(self, plan: ColumnPlan, generator: DistinctWithinOwner, type_: pa.DataType) -> pa.Array:

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mirror.generators import Choice, Constant, FromParent, Mask, Numbering
-from mirror.synthesize import relatives
 from mirror.synthesize.apart import ranks
 from mirror.synthesize.candidates import NOBODY as NONE
 from mirror_profiles import columns
@@ -25,9 +24,8 @@ if TYPE_CHECKING:
     from mirror_profiles.profile import Anchor, Dependence, Explainer, Gap
     from mirror_profiles.siblings import Meeting
 
-_CALENDAR = {Aspect.MONTH: grids.months, Aspect.WEEKDAY: grids.weekdays, Aspect.HOUR: grids.hours}
 _FOLLOWING = (Aspect.BEFORE, Aspect.MEAN, Aspect.STEP, Aspect.KIN_NEXT, Aspect.KIN_LEFT)
-_VALUED = (*_CALENDAR, Aspect.STEP)
+_VALUED = (*grids.CALENDAR, Aspect.STEP)
 
 
 class Sequence:
@@ -38,7 +36,7 @@ class Sequence:
         self._rows = rows
         late = [one for one in rows.plan.columns if rows.is_late(one)]
         # times come first, as they did when the columns were learned
-        self.columns = sorted(late, key=lambda one: not _is_time(rows.plan.relation.column(one.column).type))
+        self.columns = sorted(late, key=lambda one: not temporal.is_moment(rows.plan.relation.column(one.column).type))
         self._by_name = {one.column: one for one in self.columns}
         size = len(rows)
         self.codes = {one.column: np.zeros(size, dtype=np.int16) for one in self.columns}
@@ -53,23 +51,18 @@ class Sequence:
         self._places: dict[str, np.ndarray] = {}
         self._fixed: dict[tuple[object, ...], np.ndarray] = {}
         self._uniforms: dict[str, np.ndarray] = {}
-        self._kins: dict[str, relatives.Kin | None] = {}
+        self._alone: dict[str, np.ndarray] = {}
         self._meetings: dict[tuple[str, str], Meeting | None] = {}
         self._place, self._size = np.zeros(size, dtype=np.int64), np.ones(size, dtype=np.int64)
         if rows.plan.owner is not None:
             self._place, self._size = ranks(rows.owners)
         self._draw()
 
-    def _models(self, one: ColumnPlan) -> list[Dependence]:
-        profile = one.profile
-        return [found for found in (profile.dependence, *(gap.dependence for gap in profile.gaps)) if found is not None]
-
     def _draw(self) -> None:
         rows = self._rows
         if not len(rows):
             return
-        models = [model for one in self.columns for model in self._models(one)]
-        asked = [explainer for model in models for explainer in model.explainers]
+        asked = [explainer for one in self.columns for explainer in one.profile.explainers]
         follows = any(explainer.aspect in _FOLLOWING for explainer in asked)
         anchors = [gap.anchor for one in self.columns for gap in one.profile.gaps]
         follows = follows or any(anchor.aspect is Aspect.BEFORE for anchor in anchors)
@@ -185,7 +178,9 @@ class Sequence:
 
     def _codes(self, one: ColumnPlan, here: np.ndarray, name: str) -> np.ndarray:
         if one.profile.dependence is None:
-            return self._rows.alone(one)[here]
+            if one.column not in self._alone:
+                self._alone[one.column] = self._rows.alone(one)
+            return self._alone[one.column][here]
         return self._drawn(one.profile.dependence, name, here)
 
     def _gap_codes(self, one: ColumnPlan, gap: Gap, number: int, here: np.ndarray, *, nullable: bool) -> np.ndarray:
@@ -236,14 +231,14 @@ class Sequence:
                 there = self.codes[anchor.column][here] > 0
                 return grids.years(self.values[anchor.column][here]), there
             case Aspect.KIN_FIRST:
-                kin = self._kin(str(anchor.foreign_key))
+                kin = self._rows.kin(str(anchor.foreign_key))
                 if kin is None:
                     return np.zeros(len(here)), np.zeros(len(here), dtype=bool)
                 values, there = kin.first_of(anchor.column)
                 return values[here], there[here]
             case Aspect.KIN_MET:
                 met = self._met(str(anchor.foreign_key), str(anchor.by), anchor.column, here)
-                kin = self._kin(str(anchor.foreign_key))
+                kin = self._rows.kin(str(anchor.foreign_key))
                 if kin is None:
                     return met, met > 0
                 theirs = kin.rows.column(anchor.column).profile.marginal
@@ -261,20 +256,15 @@ class Sequence:
                 values, there = temporal.microseconds(self._rows.unlaid(anchor.column))
                 return values[here], there[here]
 
-    def _kin(self, foreign_key: str) -> relatives.Kin | None:
-        if foreign_key not in self._kins:
-            self._kins[foreign_key] = relatives.kin_of(self._world, self._rows, foreign_key)
-        return self._kins[foreign_key]
-
     def _meeting(self, foreign_key: str, by: str) -> Meeting | None:
         if (foreign_key, by) not in self._meetings:
-            kin = self._kin(foreign_key)
+            kin = self._rows.kin(foreign_key)
             self._meetings[foreign_key, by] = None if kin is None else kin.meeting(by)
         return self._meetings[foreign_key, by]
 
     def _met(self, foreign_key: str, by: str, column: str, here: np.ndarray) -> np.ndarray:
         """Return the codes of a column in the kin that rows meet, 0 where they meet nobody."""
-        meeting, kin = self._meeting(foreign_key, by), self._kin(foreign_key)
+        meeting, kin = self._meeting(foreign_key, by), self._rows.kin(foreign_key)
         if meeting is None or kin is None or not len(kin.rows):
             return np.zeros(len(here), dtype=np.int16)
         values = np.where(self.codes[by][here] > 0, self.values[by][here].astype(float), np.nan)
@@ -341,9 +331,9 @@ class Sequence:
                     return self._mean(name, here)
                 case Aspect.STEP:
                     return self._step(name, here)
-                case _ if explainer.aspect in _CALENDAR:
+                case _ if explainer.aspect in grids.CALENDAR:
                     there = self.codes[name][here] > 0
-                    return np.asarray(_CALENDAR[explainer.aspect](self.values[name][here], there))
+                    return np.asarray(grids.CALENDAR[explainer.aspect](self.values[name][here], there))
                 case _:
                     pass
         place = (explainer.column, explainer.foreign_key, explainer.aspect)
@@ -394,7 +384,3 @@ class Sequence:
             distance = temporal.decode(gap.marginal, drawn.clip(1, len(upper)), self._uniform(column))
             micros = np.where(mine & ~same, start + distance, micros)
         return micros
-
-
-def _is_time(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_date32(type_) or pa.types.is_timestamp(type_))

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+from mirror_profiles.profile import Aspect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _EXACT = 40
 _COUNTS = np.concatenate([np.arange(_EXACT), np.rint(_EXACT * 1.3 ** np.arange(24))]).astype(np.int64)
@@ -64,3 +72,9 @@ def weekdays(micros: np.ndarray, there: np.ndarray) -> np.ndarray:
 def hours(micros: np.ndarray, there: np.ndarray) -> np.ndarray:
     """Return the hour of the day plus 1, int16; 0 where there is none."""
     return np.where(there, micros // _HOUR % 24 + 1, 0).astype(np.int16)
+
+
+CALENDAR: Mapping[Aspect, Callable[[np.ndarray, np.ndarray], np.ndarray]] = MappingProxyType(
+    {Aspect.MONTH: months, Aspect.WEEKDAY: weekdays, Aspect.HOUR: hours}
+)
+"""Codes of a time in microseconds since 1970, and where there is one, by what of it they say."""

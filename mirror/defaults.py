@@ -26,6 +26,7 @@ from mirror_profiles.columns.kinds import (
 )
 from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.columns.text import UUID_MASK
+from mirror_profiles.privacy import PUBLIC
 
 if TYPE_CHECKING:
     from mirror_connectors.schema import Relation
@@ -105,11 +106,11 @@ def default_generator(
             return Default(written, "type without a model", profile)
     match marginal:
         case Numeric() | Temporal() | Categorical() | Boolean():
-            if profile.released == "public" and domain is not None:
+            if profile.released == PUBLIC and domain is not None:
                 profile = replace(profile, marginal=within(marginal, domain.low, domain.high))
             explained = _explained_by(profile)
             why = f"marginal given {explained}" if explained else "marginal"
-            if profile.released == "public":
+            if profile.released == PUBLIC:
                 why = "public default, by name and type"
             return Default(Drawn(), why, profile)
         case Text():
@@ -184,7 +185,7 @@ def _unknown(relation: Relation, profile: ColumnProfile, marginal: Empty, domain
     match public:
         case Numeric() | Temporal() | Categorical() | Boolean():
             public = within(public, domain.low, domain.high)
-            known = replace(profile, marginal=public, gaps=(), dependence=None, released="public")
+            known = replace(profile, marginal=public, gaps=(), dependence=None, released=PUBLIC)
             return Default(Drawn(), "public default", known)
         case _:
             return Default(Scrambled(None, "text"), "public default", profile)

@@ -12,6 +12,7 @@ from mirror.plausible import After, plausible, rising, share_of_nulls
 from mirror_connectors.schema import Finding, ForeignKey, Key, Relation, RelationName, Schema
 from mirror_profiles.columns.kinds import Empty, Identifier, Numeric, Text
 from mirror_profiles.columns.temporal import is_moment
+from mirror_profiles.privacy import PUBLIC
 from mirror_profiles.profile import Anchor, ColumnProfile, FanOut, Gap, Profile, RelationProfile
 from mirror_profiles.structure import columns_of_keys, nullable, owners, precedence
 
@@ -75,14 +76,14 @@ def _relation(schema: Schema, found: RelationProfile, rows: int, owner: ForeignK
         else:
             gap = after.get(one.name)
             columns.append(_column(relation, one, gap, unique=one.name in unique, needed=one.name in needed))
-    return replace(found, rows=rows, columns=tuple(columns), owner=str(owner) if owner else None)
+    return replace(found, rows=rows, columns=tuple(columns), owner=str(owner) if owner else None, released=PUBLIC)
 
 
 def _part_of_key(schema: Schema, relation: Relation, found: ColumnProfile) -> ColumnProfile:
     free = relation.column(found.name).nullable and any(
         nullable(schema, key) for key in schema.parents_of(relation.name) if found.name in key.columns
     )
-    return replace(found, marginal=Identifier(None), nulls=_NULL_KEYS if free else 0.0, released="public")
+    return replace(found, marginal=Identifier(None), nulls=_NULL_KEYS if free else 0.0, released=PUBLIC)
 
 
 def _column(
@@ -92,13 +93,13 @@ def _column(
     nulls = share_of_nulls(column, needed=needed)
     if after is not None:
         days = plausible(column, relation)
-        gaps = (Gap(Anchor(after.anchor, None), after.gap),)
-        return ColumnProfile(found.name, nulls, days or after.gap, None, gaps, "public")
+        gaps = (Gap(Anchor(after.anchor, None), after.gap, released=PUBLIC),)
+        return ColumnProfile(found.name, nulls, days or after.gap, None, gaps, released=PUBLIC)
     known = plausible(column, relation) if column.enum is not None or grammar(column) is None else None
     marginal = known or Empty(withheld=True)
     if unique and not isinstance(marginal, Text | Identifier):
         marginal = Identifier(None)
-    return ColumnProfile(found.name, nulls, marginal, None, (), "public")
+    return ColumnProfile(found.name, nulls, marginal, released=PUBLIC)
 
 
 def _fan_out(schema: Schema, key: ForeignKey, rows: Mapping[RelationName, int]) -> FanOut:
@@ -114,9 +115,7 @@ def _fan_out(schema: Schema, key: ForeignKey, rows: Mapping[RelationName, int]) 
     mean = children * (1 - nulls) / max(parents, 1)
     once = any(_covers(key, one) for one in child.keys)
     marginal = _at_most_one(mean) if once else _falling(mean)
-    return FanOut(
-        str(key), parents, children, nulls, 0.0, marginal, levels=_LEVELS if itself else (), released="public"
-    )
+    return FanOut(str(key), parents, children, nulls, 0.0, marginal, levels=_LEVELS if itself else (), released=PUBLIC)
 
 
 def _covers(key: ForeignKey, unique: Key) -> bool:

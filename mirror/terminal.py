@@ -418,7 +418,14 @@ def _column_row(column: ColumnProfile) -> tuple[str, ...]:
         of = f" of {column.anchor.foreign_key.rpartition(' -> ')[2]}" if column.anchor.foreign_key else ""
         reasons.append(f"not before {column.anchor.column}{of}")
     kind = column.marginal.kind
-    return (column.name, kind, _share(column.nulls), _learned(column.marginal), ", ".join(reasons), column.released)
+    return (
+        column.name,
+        kind,
+        _share(column.nulls),
+        _learned(column.marginal),
+        ", ".join(reasons),
+        str(column.released),
+    )
 
 
 def _learned(marginal: Marginal) -> str:

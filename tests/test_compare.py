@@ -34,6 +34,7 @@ from mirror_connectors import (
     Schema,
 )
 from mirror_profiles.columns.kinds import Boolean, Categorical, Identifier, Marginal, Numeric, Opaque, Temporal, Tick
+from mirror_profiles.privacy import by_threshold
 from mirror_profiles.profile import Anchor, ColumnProfile, FanOut, Gap, Profile, Provenance, RelationProfile
 from tests.databases import embedded_url
 
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mirror.report import Report
+
+TAG = by_threshold(10)
 
 CRM = "crm"
 
@@ -98,7 +101,8 @@ class World:
 
     def profile(self, origins: Mapping[str, Engine]) -> Profile:
         relations = tuple(
-            RelationProfile(r.name, max(self.rows[r.name].num_rows, 1), self.profiles[r.name]) for r in self.relations
+            RelationProfile(r.name, max(self.rows[r.name].num_rows, 1), self.profiles[r.name], released=TAG)
+            for r in self.relations
         )
         provenance = tuple(Provenance(source, engine.value, "", "") for source, engine in origins.items())
         return Profile(self.schema, relations, tuple(self.fan_outs), provenance, 10)
@@ -400,7 +404,7 @@ def test_a_link_may_have_the_orphans_that_its_source_has(tmp_path: Path) -> None
 
     def orphans_beyond(share: float, found: int, **of: object) -> int:
         world, link = linked()
-        world.fan_outs.append(FanOut(str(link), 4, 100_000, nulls=0.0, orphans=share, marginal=None))
+        world.fan_outs.append(FanOut(str(link), 4, 100_000, nulls=0.0, orphans=share, marginal=None, released=TAG))
         rows = ["1"] * (10_000 - found) + ["no one"] * found
         world.rows[link.child] = pa.table({"ref": rows, "mail": ["a"] * 10_000})
         for url in urls.values():
@@ -445,7 +449,7 @@ def _remove(url: str) -> None:
 
 
 def column(of: str, marginal: Marginal, nulls: float = 0.0, gaps: tuple[Gap, ...] = ()) -> ColumnProfile:
-    return ColumnProfile(of, nulls, marginal, gaps=gaps)
+    return ColumnProfile(of, nulls, marginal, gaps=gaps, released=TAG)
 
 
 def score(report: Report, where: str) -> float:
@@ -550,8 +554,8 @@ def test_times_that_are_counted_from_an_anchor_score_by_themselves(tmp_path: Pat
     child = Relation(name("parcel", "billing"), (text("order"), time("sent"), time("here")))
     key = ForeignKey(child.name, ("order",), parent.name, ("id",), origin=Origin.LINKED)
     profile = (
-        column("sent", days, gaps=(Gap(Anchor("placed", str(key)), gap),)),
-        column("here", days, gaps=(Gap(Anchor("sent", None), gap),)),
+        column("sent", days, gaps=(Gap(Anchor("placed", str(key)), gap, released=TAG),)),
+        column("here", days, gaps=(Gap(Anchor("sent", None), gap, released=TAG),)),
     )
 
     def day(number: int) -> datetime:
@@ -600,12 +604,12 @@ def children(counts: list[int], urls: Mapping[str, str], fan_out: FanOut) -> flo
 @pytest.mark.parametrize("engines", [("sqlite", "duckdb"), ("duckdb", "sqlite")])
 def test_fan_outs_score_by_shape(tmp_path: Path, engines: tuple[str, str]) -> None:
     urls = two_urls(tmp_path, engines)
-    halves = FanOut("", 100, 150, 0.0, 0.0, Numeric((0.0, 1.0, 5.0), (), (0.5, 0.25, 0.25), 0))
+    halves = FanOut("", 100, 150, 0.0, 0.0, Numeric((0.0, 1.0, 5.0), (), (0.5, 0.25, 0.25), 0), released=TAG)
     assert children([0, 0, 1, 5], urls, halves) == pytest.approx(1.0)
     assert children([0, 0, 1, 5] * 30, urls, halves) == pytest.approx(1.0)
     assert children([1, 1, 1, 1], urls, halves) == pytest.approx(0.5)
     assert children([5, 5, 5, 5], urls, halves) == pytest.approx(0.25)
-    ranks = FanOut("", 4, 100, 0.0, 0.0, None, ranks=(70.0, 10.0, 10.0, 10.0))
+    ranks = FanOut("", 4, 100, 0.0, 0.0, None, ranks=(70.0, 10.0, 10.0, 10.0), released=TAG)
     assert children([1, 7, 1, 1], urls, ranks) == pytest.approx(1.0)
     assert children([700, 100, 100, 100], urls, ranks) == pytest.approx(1.0)
     assert children([5, 5, 5, 5], urls, ranks) == pytest.approx(0.55)
@@ -617,6 +621,8 @@ def test_a_fan_out_inside_one_database_counts_childless_parents(engine_url: str)
     world.add(Relation(name("child"), (whole("of"),)), [1, 2, 2, 2, None])
     key = ForeignKey(name("child"), ("of",), name("parent"), ("id",))
     world.keys.append(key)
-    world.fan_outs.append(FanOut(str(key), 4, 5, 0.2, 0.0, Numeric((0.0, 1.0, 3.0), (), (0.5, 0.25, 0.25), 0)))
+    world.fan_outs.append(
+        FanOut(str(key), 4, 5, 0.2, 0.0, Numeric((0.0, 1.0, 3.0), (), (0.5, 0.25, 0.25), 0), released=TAG)
+    )
     report = world.compare(engine_url)
     assert score(report, str(key)) == pytest.approx(1.0)

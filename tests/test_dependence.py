@@ -14,7 +14,10 @@ from hypothesis import given, settings
 from mirror_profiles import dependence
 from mirror_profiles.dependence import Candidate, Sampler, grids
 from mirror_profiles.dependence.trees import grow
+from mirror_profiles.privacy import by_threshold
 from mirror_profiles.profile import Aspect, Dependence, Explainer, Table, Tree
+
+TAG = by_threshold(10)
 
 
 def candidate(name: str, codes: np.ndarray, outcomes: int | None = None, *, nominal: bool = False) -> Candidate:
@@ -374,7 +377,7 @@ def dependences(draw: st.DrawFn) -> tuple[Dependence, list[np.ndarray]]:
         shares = rng.random((leaves, codes)) * (rng.random((leaves, codes)) < 0.6)
         shares[shares.sum(1) == 0, rng.integers(0, codes)] = 1
         trees.append(Tree(Table(np.array(nodes)), Table(shares / shares.sum(1, keepdims=True))))
-    return Dependence(tuple(explainers), tuple(trees)), seen
+    return Dependence(tuple(explainers), tuple(trees), released=TAG), seen
 
 
 @given(dependences(), st.integers(0, 9))
@@ -410,7 +413,9 @@ def test_a_uniform_next_to_one_stays_in_its_leaf() -> None:
         bounds += [(low, middle), (middle, high)]
     shares = np.zeros((leaves, 3))
     shares[:, 1] = 1
-    found = Dependence((Explainer("e", None, tuple(groups.tolist())),), (Tree(Table(np.array(nodes)), Table(shares)),))
+    found = Dependence(
+        (Explainer("e", None, tuple(groups.tolist())),), (Tree(Table(np.array(nodes)), Table(shares)),), released=TAG
+    )
     for uniform in (0.0, 0.5, np.nextafter(1.0, 0.0)):
         assert (Sampler(found).draw([groups.astype(np.int16)], np.full(leaves, uniform)) == 1).all()
 

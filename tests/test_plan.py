@@ -34,8 +34,11 @@ from mirror_connectors.schema import (
 )
 from mirror_profiles.columns.kinds import Empty, Identifier, Marginal, Numeric, Opaque, Temporal, Tick
 from mirror_profiles.measure import measure
+from mirror_profiles.privacy import by_threshold
 from mirror_profiles.profile import Anchor, ColumnProfile, FanOut, Gap, Profile, Provenance, RelationProfile
 from tests.databases import embedded_url
+
+TAG = by_threshold(10)
 
 SHOP = """
 CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, status TEXT NOT NULL, note TEXT);
@@ -343,7 +346,13 @@ def test_masks_are_widened_for_more_rows_than_they_have_values() -> None:
     tag = Column("tag", pa.string(), "CHAR(2)", nullable=False, length=2)
     relation = Relation(named("t"), (code, tag), primary_key=Key(("code",)), uniques=(Key(("tag",)),))
     learned = RelationProfile(
-        relation.name, 9, (ColumnProfile("code", 0.0, Identifier("A9")), ColumnProfile("tag", 0.0, Identifier("99")))
+        relation.name,
+        9,
+        (
+            ColumnProfile("code", 0.0, Identifier("A9"), released=TAG),
+            ColumnProfile("tag", 0.0, Identifier("99"), released=TAG),
+        ),
+        released=TAG,
     )
     profile = Profile(Schema((relation,)), (learned,), (), (Provenance("s", "sqlite", "", ""),), 10)
     found = plan(profile, config(rows={"s.main.t": 600}))
@@ -363,7 +372,9 @@ def test_keys_that_the_database_computes_are_named() -> None:
         (Column("a", pa.int64(), "INTEGER"), Column("b", pa.int64(), "INTEGER", generated="a + 1")),
         uniques=(Key(("a", "b")),),
     )
-    learned = RelationProfile(relation.name, 9, (ColumnProfile("a", 0.0, Numeric((), (1.0, 9.0), (1.0,), 0)),))
+    learned = RelationProfile(
+        relation.name, 9, (ColumnProfile("a", 0.0, Numeric((), (1.0, 9.0), (1.0,), 0), released=TAG),), released=TAG
+    )
     profile = Profile(Schema((relation,)), (learned,), (), (), 10)
     found = plan(profile, config())
     assert [(f.where, "computed" in f.what) for f in found.findings] == [("s.main.t(a, b)", True)]
@@ -372,7 +383,9 @@ def test_keys_that_the_database_computes_are_named() -> None:
 def test_relations_that_hold_no_rows_of_their_own_are_named() -> None:
     view = Relation(named("v"), (Column("a", pa.int64(), "INTEGER"),), kind=RelationKind.VIEW)
     part = Relation(named("t"), (Column("a", pa.int64(), "INTEGER"),))
-    learned = RelationProfile(part.name, 9, (ColumnProfile("a", 0.0, Numeric((), (1.0, 9.0), (1.0,), 0)),))
+    learned = RelationProfile(
+        part.name, 9, (ColumnProfile("a", 0.0, Numeric((), (1.0, 9.0), (1.0,), 0), released=TAG),), released=TAG
+    )
     found = plan(Profile(Schema((view, part)), (learned,), (), (), 10), config())
     assert [relation.name.table for relation in found.relations] == ["t"]
     assert {f.where: f.what.split(";")[0] for f in found.findings} == {"s.main.v": "is a view"}
@@ -425,11 +438,11 @@ def test_an_order_in_time_that_is_learned_as_a_gap_is_kept_beside_others() -> No
     relation = Relation(named("t"), columns, checks=checks)
     days = Temporal(Numeric((), (10.0, 90.0), (1.0,), 0), Tick.DAY)
     profiles = (
-        ColumnProfile("start", 0.0, days),
-        ColumnProfile("end", 0.1, days, gaps=(Gap(Anchor("start", None), days),)),
-        ColumnProfile("paid", 0.0, days),
+        ColumnProfile("start", 0.0, days, released=TAG),
+        ColumnProfile("end", 0.1, days, gaps=(Gap(Anchor("start", None), days, released=TAG),), released=TAG),
+        ColumnProfile("paid", 0.0, days, released=TAG),
     )
-    learned = RelationProfile(relation.name, 99, profiles)
+    learned = RelationProfile(relation.name, 99, profiles, released=TAG)
     found = plan(Profile(Schema((relation,)), (learned,), (), (), 10), config())
     assert found.findings == ()
     (group,) = found.relations[0].groups
@@ -456,7 +469,10 @@ def test_checks_hold_for_columns_of_which_nothing_was_learned() -> None:
         Empty(withheld=True),
     )
     learned = RelationProfile(
-        relation.name, 99, tuple(ColumnProfile(c.name, 0.0, m) for c, m in zip(columns, marginals, strict=True))
+        relation.name,
+        99,
+        tuple(ColumnProfile(c.name, 0.0, m, released=TAG) for c, m in zip(columns, marginals, strict=True)),
+        released=TAG,
     )
     found = plan(Profile(Schema((relation,)), (learned,), (), (), 10), config())
     table = pa.Table.from_batches(list(Synthesis(found).batches(relation.name))).to_pydict()
@@ -476,7 +492,7 @@ def test_days_that_tell_rows_apart_stay_within_their_bounds(rows: int, made: int
         checks=(Check("day >= '2024-01-01' AND day < '2024-02-01'"),),
     )
     days = Temporal(Numeric((), (19_728.0, 19_750.0), (1.0,), 0), Tick.DAY)  # from the sixth of January on
-    learned = RelationProfile(relation.name, rows, (ColumnProfile("day", 0.0, days),))
+    learned = RelationProfile(relation.name, rows, (ColumnProfile("day", 0.0, days, released=TAG),), released=TAG)
     found = plan(Profile(Schema((relation,)), (learned,), (), (), 10), config())
     table = pa.Table.from_batches(list(Synthesis(found).batches(relation.name))).to_pydict()
     assert len(set(table["day"])) == len(table["day"]) == made
@@ -524,22 +540,24 @@ def test_columns_that_are_the_same_are_equal_though_types_differ(
             parent.name,
             200,
             (
-                ColumnProfile("id", 0.0, Identifier("aa9999" if pa.types.is_string(theirs) else None)),
-                ColumnProfile("age", 0.2, numbers),
-                ColumnProfile("seen", 0.3, days),
+                ColumnProfile("id", 0.0, Identifier("aa9999" if pa.types.is_string(theirs) else None), released=TAG),
+                ColumnProfile("age", 0.2, numbers, released=TAG),
+                ColumnProfile("seen", 0.3, days, released=TAG),
             ),
+            released=TAG,
         ),
         RelationProfile(
             child.name,
             300,
             (
-                ColumnProfile("customer", 0.1, Identifier(None)),
-                ColumnProfile("years", 0.2, Opaque(None, "digit")),
-                ColumnProfile("last", 0.0, days),
+                ColumnProfile("customer", 0.1, Identifier(None), released=TAG),
+                ColumnProfile("years", 0.2, Opaque(None, "digit"), released=TAG),
+                ColumnProfile("last", 0.0, days, released=TAG),
             ),
+            released=TAG,
         ),
     )
-    fan_out = FanOut(str(link), 200, 300, nulls=0.1, orphans=0.1, marginal=None)
+    fan_out = FanOut(str(link), 200, 300, nulls=0.1, orphans=0.1, marginal=None, released=TAG)
     profile = Profile(Schema((parent, child), (link,)), relations, (fan_out,), (), 10)
     made = Synthesis(plan(profile, config()))
     parents = pa.Table.from_batches(list(made.batches(parent.name))).to_pydict()

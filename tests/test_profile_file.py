@@ -32,6 +32,7 @@ from mirror_profiles.columns.kinds import (
     Text,
     Tick,
 )
+from mirror_profiles.privacy import by_threshold
 from mirror_profiles.profile import (
     VERSION,
     Anchor,
@@ -54,12 +55,17 @@ from mirror_profiles.profile import (
 )
 from mirror_profiles.semantics import Meaning
 
+TAG = by_threshold(10)
+
 CANARY = "xq7canary"
 
 # -------------------------------------------------------------------------------------------------------- made profiles
 
 WORDS = st.text(min_size=1, max_size=6)
-"""Whatever a name may be: quotes, dots, NUL, emoji."""
+"""Whatever a text may be: quotes, dots, NUL, emoji."""
+ODD = ("a", 'q"uote', "d.ot", "\x00", "😀", "ß", " ", "\u202e")
+ODD_NAMES = st.sampled_from(ODD)
+"""Names that the schema has."""
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 SHARES = st.floats(0, 1)
 
@@ -68,13 +74,14 @@ def tuples(of: st.SearchStrategy[Any], most: int = 3) -> st.SearchStrategy[tuple
     return st.lists(of, max_size=most).map(tuple)
 
 
-NUMERIC = st.builds(Numeric, tuples(FINITE), tuples(FINITE), tuples(SHARES), st.none() | st.integers(0, 6))
+WEIGHTS = tuples(st.just(0.0) | st.floats(0.25, 1))
+NUMERIC = st.builds(Numeric, tuples(FINITE), tuples(FINITE), WEIGHTS, st.none() | st.integers(0, 6))
 MARGINALS: st.SearchStrategy[Marginal] = st.one_of(
     NUMERIC,
     st.builds(Temporal, NUMERIC, st.sampled_from([Tick.DAY, Tick.SECOND, 1])),
-    st.builds(Categorical, tuples(st.text(max_size=4)), tuples(SHARES), SHARES),
-    st.builds(Categorical, tuples(st.integers(-(2**63), 2**63)), tuples(SHARES), SHARES),
-    st.builds(Boolean, SHARES),
+    st.builds(Categorical, tuples(st.text(max_size=4)), WEIGHTS, SHARES),
+    st.builds(Categorical, tuples(st.integers(-(2**63), 2**63)), WEIGHTS, SHARES),
+    st.builds(Boolean, st.sampled_from([0.0, 0.25, 0.6, 1.0])),
     st.builds(Text, st.sampled_from(Meaning), WORDS, st.none() | WORDS, st.none() | NUMERIC),
     st.builds(Identifier, st.none() | WORDS),
     st.builds(Opaque, st.none() | NUMERIC, st.sampled_from(["lower", "upper", "alnum", "digit", "text"])),
@@ -102,7 +109,7 @@ COLUMNS = st.builds(
     WORDS,
 )
 COPIES = st.builds(
-    lambda values: Copy(pa.table({"ä": pa.array(values, pa.decimal128(5, 2))})), tuples(st.integers(0, 9))
+    lambda values: Copy(pa.table({"ä": pa.array(values, pa.decimal128(5, 2))}), released=TAG), tuples(st.integers(0, 9))
 )
 TYPES = st.sampled_from(
     [pa.int64(), pa.decimal128(38, 4), pa.timestamp("us", tz="Europe/Berlin"), pa.list_(pa.string())]
@@ -148,11 +155,13 @@ PROFILES = st.builds(
 def some_profile() -> Profile:
     name = RelationName("crm", "main", "customer")
     tree = Tree(Table(np.array([[0, 0, 1], [-1, 0, 0], [-1, 0, 0]])), Table(np.array([[0.25, 0.75], [1.0, 0.0]])))
-    city = ColumnProfile("city", 0.5, Categorical((CANARY, "Rome"), (0.5, 0.5), 0.0))
-    flag = ColumnProfile("flag", 0, Boolean(0.5), Dependence((Explainer("city", None, (0, 1, 1)),), (tree,)))
+    city = ColumnProfile("city", 0.5, Categorical((CANARY, "Rome"), (0.5, 0.5), 0.0), released=TAG)
+    flag = ColumnProfile(
+        "flag", 0, Boolean(0.5), Dependence((Explainer("city", None, (0, 1, 1)),), (tree,), released=TAG), released=TAG
+    )
     schema = Schema((Relation(name, (Column("city", pa.string(), "TEXT"), Column("flag", pa.bool_(), "BOOLEAN"))),))
-    copy = Copy(pa.table({"city": [CANARY], "flag": [True]}))
-    relation = RelationProfile(name, 20, (city, flag), copy=copy)
+    copy = Copy(pa.table({"city": [CANARY], "flag": [True]}), released=TAG)
+    relation = RelationProfile(name, 20, (city, flag), copy=copy, released=TAG)
     return Profile(schema, (relation,), (), (Provenance("crm", "sqlite", "00", "2024-01-01T00:00Z"),), 10)
 
 
@@ -169,7 +178,9 @@ def test_what_is_saved_is_what_is_loaded(tmp_path_factory: pytest.TempPathFactor
 
 @given(FINITE)
 def test_numbers_are_saved_to_the_last_bit(number: float) -> None:
-    content = dump(replace(some_profile(), fan_outs=(FanOut("f", 1, 1, 0, 0, None, ranks=(number, -0.0)),)))
+    content = dump(
+        replace(some_profile(), fan_outs=(FanOut("f", 1, 1, 0, 0, None, ranks=(number, -0.0), released=TAG),))
+    )
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         [spelled, zero] = json.loads(archive.read("profile.json"))["fan_outs"][0]["ranks"]
     assert spelled == number

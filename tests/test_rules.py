@@ -23,9 +23,12 @@ from mirror_connectors.base import Engine
 from mirror_connectors.errors import PlanError
 from mirror_connectors.schema import Check, Column, Key, Relation, RelationName, Schema
 from mirror_profiles.columns.kinds import Boolean, Categorical, Identifier, Marginal, Numeric, Opaque, Temporal, Tick
+from mirror_profiles.privacy import by_threshold
 from mirror_profiles.profile import ColumnProfile, Profile, RelationProfile
 from mirror_profiles.rules.evaluate import passing, vector
 from mirror_profiles.rules.spelling import spell_condition
+
+TAG = by_threshold(10)
 
 NAME = RelationName("s", "main", "t")
 
@@ -57,8 +60,10 @@ COLUMNS: dict[str, tuple[Column, float, Marginal]] = {
 def planned(checks: Sequence[str], *, rows: int = 3000, relation: Relation | None = None) -> Plan:
     columns = tuple(column for column, _, _ in COLUMNS.values())
     relation = relation or Relation(NAME, columns, primary_key=Key(("id",)), checks=tuple(map(Check, checks)))
-    profiles = tuple(ColumnProfile(name, nulls, marginal) for name, (_, nulls, marginal) in COLUMNS.items())
-    learned = RelationProfile(NAME, rows, profiles)
+    profiles = tuple(
+        ColumnProfile(name, nulls, marginal, released=TAG) for name, (_, nulls, marginal) in COLUMNS.items()
+    )
+    learned = RelationProfile(NAME, rows, profiles, released=TAG)
     return plan(Profile(Schema((relation,)), (learned,), (), (), 10), config())
 
 

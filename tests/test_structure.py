@@ -13,8 +13,11 @@ from hypothesis import given, settings
 
 from mirror_connectors.schema import Column, ForeignKey, Key, Relation, RelationKind, RelationName, Schema
 from mirror_profiles.columns.kinds import Numeric
+from mirror_profiles.privacy import by_threshold
 from mirror_profiles.profile import FanOut
 from mirror_profiles.structure import columns_of_keys, nullable, owners, precedence
+
+TAG = by_threshold(10)
 
 
 def name(table: str) -> RelationName:
@@ -103,7 +106,7 @@ def test_columns_of_keys_are_those_of_the_child() -> None:
 
 
 def fan_out(key: ForeignKey, *, parents: int = 100, children: int = 300, **parts: object) -> FanOut:
-    return replace(FanOut(str(key), parents, children, 0.0, 0.0, None), **parts)  # type: ignore[arg-type]
+    return replace(FanOut(str(key), parents, children, 0.0, 0.0, None, released=TAG), **parts)  # type: ignore[arg-type]
 
 
 LINE = relation("line", {"order": False, "product": False, "no": False}, ("order", "no"))

@@ -33,9 +33,12 @@ from mirror_profiles.columns import numeric
 from mirror_profiles.columns.kinds import Identifier, Marginal, Text
 from mirror_profiles.matching import depths, match
 from mirror_profiles.measure import measure
+from mirror_profiles.privacy import by_threshold
 from mirror_profiles.profile import ColumnProfile, FanOut, Profile, RelationProfile
 from mirror_profiles.semantics import Meaning
 from tests.databases import embedded_url
+
+TAG = by_threshold(10)
 
 # ---------------------------------------------------------------------------------------------- streams, permutations
 
@@ -125,7 +128,9 @@ def test_rising_values_stay_below_the_highest() -> None:
 def fan_out(counts: np.ndarray, *, ranks: bool = False, key: str = "k") -> FanOut:
     marginal = numeric.fit(counts.astype(float), k=2, decimals=0)
     found = tuple(np.sort(counts)[::-1].astype(float).tolist()) if ranks else ()
-    return FanOut(key, len(counts), int(counts.sum()), nulls=0.0, orphans=0.0, marginal=marginal, ranks=found)
+    return FanOut(
+        key, len(counts), int(counts.sum()), nulls=0.0, orphans=0.0, marginal=marginal, ranks=found, released=TAG
+    )
 
 
 COUNTS = st.lists(st.integers(0, 30), min_size=2, max_size=60).map(np.array)
@@ -483,14 +488,18 @@ def linked(parent: Marginal, type_: pa.DataType, *, orphans: float, nulls: float
     )
     link = ForeignKey(child.name, ("ref",), owner.name, ("id",), origin=Origin.LINKED)
     relations = (
-        RelationProfile(owner.name, 2000, (ColumnProfile("id", 0.0, parent),)),
+        RelationProfile(owner.name, 2000, (ColumnProfile("id", 0.0, parent, released=TAG),), released=TAG),
         RelationProfile(
             child.name,
             1500,
-            (ColumnProfile("ref", nulls, Identifier(None)), ColumnProfile("n", 0.0, Identifier(None))),
+            (
+                ColumnProfile("ref", nulls, Identifier(None), released=TAG),
+                ColumnProfile("n", 0.0, Identifier(None), released=TAG),
+            ),
+            released=TAG,
         ),
     )
-    found = FanOut(str(link), 2000, 1500, nulls=nulls, orphans=orphans, marginal=None)
+    found = FanOut(str(link), 2000, 1500, nulls=nulls, orphans=orphans, marginal=None, released=TAG)
     return Profile(Schema((owner, child), (link,)), relations, (found,), (), 10)
 
 

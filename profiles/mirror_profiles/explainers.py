@@ -14,6 +14,7 @@ from mirror_profiles.columns.kinds import Categorical, Identifier, Opaque, Tempo
 from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.dependence import Candidate, grids
 from mirror_profiles.kinds import kinds_of
+from mirror_profiles.privacy import by_threshold
 from mirror_profiles.profile import Aspect, Kinds
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Explainers:
                 known.append(parent.candidate(name, codes[some], None, Aspect.VALUE))
         order = np.arange(1, len(counts) + 1)
         explained = dependence.fit(kind[some], order, known, k=self._context.k, nominal=True)
-        return Kinds(tuple((counts / counts.sum()).tolist()), explained)
+        return Kinds(tuple((counts / counts.sum()).tolist()), explained, released=by_threshold(self._context.k))
 
     # ------------------------------------------------------------------------------------------------- of the same row
 

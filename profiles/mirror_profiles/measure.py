@@ -17,7 +17,7 @@ from mirror_profiles.columns import order as order_of
 from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.dependence import Candidate, grids
 from mirror_profiles.matching import NULL, ORPHAN, collations, depths, fold, match
-from mirror_profiles.privacy import check_copy, released_levels, released_ranks, released_share
+from mirror_profiles.privacy import CONFIG, by_threshold, check_copy, released_levels, released_ranks, released_share
 from mirror_profiles.profile import Aspect, Copy, FanOut, Profile, Provenance
 from mirror_profiles.reading import Context, Read
 from mirror_profiles.relations import learn
@@ -123,7 +123,11 @@ def _rules(
         for key in schema.foreign_keys
         if str(key) in found and key.child in whole and key.parent in whole
     }
-    return discover(schema, tables, parents, whole=whole, copied=copy, k=k)
+    rules = discover(schema, tables, parents, whole=whole, copied=copy, k=k)
+    # how few break a rule would tell of single rows
+    return tuple(
+        replace(one, exceptions=max(one.exceptions, k) if one.exceptions else 0) for one in rules if one.support >= k
+    )
 
 
 def _tell(progress: Progress | None, what: str, done: int, total: int) -> None:
@@ -156,7 +160,9 @@ def _table(relation: Relation, names: Sequence[str], connector: Connector, sampl
 
 
 def _copy(read: Read) -> Copy:
-    return Copy(read.table.select([name for name in read.table.column_names if name in read.marginals]))
+    return Copy(
+        read.table.select([name for name in read.table.column_names if name in read.marginals]), released=CONFIG
+    )
 
 
 def _matched(
@@ -207,7 +213,7 @@ def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int, *, by_row
         by_row=by_row,
         levels=levels,
         identities=min(parents if by_row else int(np.count_nonzero(counts >= k)), _MOST_IDENTITIES) if ranked else 0,
-        released="config" if k == 1 else f"threshold:{k}",
+        released=CONFIG if k == 1 else by_threshold(k),
     )
 
 

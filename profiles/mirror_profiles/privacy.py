@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from dataclasses import InitVar, dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import numpy as np
+from pydantic import PlainSerializer, PlainValidator
 
 from mirror_connectors.errors import PrivacyError
 
@@ -18,6 +21,86 @@ _MOST_COPIED = 10_000
 _TRACE = 1e-9
 _FIRM = 5
 """Times the threshold: cells of more rows are not given more of the rare codes that were summed over many cells."""
+
+Door = Literal["schema", "config", "public", "threshold", "dp"]
+_SEAL = object()
+_TAG = re.compile(
+    r"(?P<door>schema|config|public)|threshold:(?P<k>[1-9]\d{0,8})|dp:(?P<mechanism>[a-z][a-z0-9-]*):(?P<rho>[0-9.e+-]+)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The tag of what let the leaves of a record leave their source. Only this module makes one.
+
+    ``schema``: they are facts of the schema. ``config``: the configuration declares them to be public. ``public``: they come from public
+    lists, and no row was looked at. ``threshold:k``: at least ``k`` rows, or units, stand behind each. ``dp:mechanism:rho``: a mechanism
+    that is rho-zCDP (Bun and Steinke 2016, definition 1.1) released them.
+    """
+
+    spelling: str
+    seal: InitVar[object] = None
+
+    def __post_init__(self, seal: object) -> None:
+        if seal is not _SEAL:
+            message = (
+                "wanted a tag that the privacy gate made, found one made elsewhere; use `by_threshold` and its like"
+            )
+            raise PrivacyError(message)
+
+    def __str__(self) -> str:
+        return self.spelling
+
+    @property
+    def door(self) -> Door:
+        """Which of the five ways it went."""
+        return cast("Door", self.spelling.partition(":")[0])
+
+    @property
+    def k(self) -> int:
+        """The threshold; 0 where there was none."""
+        return int(self.spelling.partition(":")[2]) if self.door == "threshold" else 0
+
+    @property
+    def rho(self) -> float:
+        """What was spent, in zCDP; 0 where no noise was drawn."""
+        return float(self.spelling.rpartition(":")[2]) if self.door == "dp" else 0.0
+
+
+SCHEMA, CONFIG, PUBLIC = (Released(door, _SEAL) for door in ("schema", "config", "public"))
+
+
+def by_threshold(k: int) -> Released:
+    """Return the tag of what at least ``k`` rows, or units, stand behind."""
+    return tagged(f"threshold:{k}")
+
+
+def by_mechanism(mechanism: str, rho: float) -> Released:
+    """Return the tag of what a mechanism (lower case, such as ``gaussian``) released for ``rho`` of zero-concentrated differential privacy."""
+    return tagged(f"dp:{mechanism}:{float(rho)!r}")
+
+
+def tagged(spelling: str) -> Released:
+    """Read a tag. Raises PrivacyError for what is none."""
+    found = _TAG.fullmatch(spelling)
+    try:
+        if found is not None and (found["rho"] is None or 0 < float(found["rho"]) < float("inf")):
+            return Released(spelling, _SEAL)
+    except ValueError:
+        pass  # such as "1e": said below
+    message = "wanted a tag such as schema, threshold:10 or dp:gaussian:0.01, found none of these"
+    raise PrivacyError(message)
+
+
+def _parsed(found: object) -> Released:
+    try:
+        return found if isinstance(found, Released) else tagged(str(found))
+    except PrivacyError as error:
+        raise ValueError(*error.args) from None
+
+
+Tag = Annotated[Released, PlainValidator(_parsed), PlainSerializer(str, return_type=str)]
+"""A tag in a profile's file."""
 
 
 def released_share(part: int, whole: int, *, k: int) -> float:

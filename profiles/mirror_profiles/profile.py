@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +17,14 @@ import pyarrow as pa
 from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationError, ValidationInfo
 from pydantic_core.core_schema import SerializationInfo
 
-from mirror_connectors.errors import ProfileError
+from mirror_connectors.errors import PrivacyError, ProfileError
 from mirror_connectors.schema import Finding, RelationName, Schema
 from mirror_profiles.columns.kinds import Marginal, Numeric
+from mirror_profiles.privacy import Released, Tag, tagged
 from mirror_profiles.rules.kinds import Found
+from mirror_profiles.tags import check_tags
 
-VERSION = 2
+VERSION = 3
 _MOST_BYTES = 1 << 30
 
 
@@ -48,13 +50,14 @@ class Table:
 class Copy:
     """All rows of a reference relation, as they are in the source: an Arrow table with the relation's columns."""
 
-    __slots__ = ("rows",)
+    __slots__ = ("released", "rows")
 
-    def __init__(self, rows: pa.Table) -> None:
+    def __init__(self, rows: pa.Table, *, released: Released) -> None:
         self.rows = rows.combine_chunks().replace_schema_metadata(None)
+        self.released = released
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Copy) and self.rows.equals(other.rows)
+        return isinstance(other, Copy) and self.released == other.released and self.rows.equals(other.rows)
 
     def __hash__(self) -> int:
         return hash((self.rows.num_rows, self.rows.schema))
@@ -63,17 +66,17 @@ class Copy:
         return f"Copy({self.rows.num_rows} rows)"
 
 
-def _store_copy(copy: Copy, info: SerializationInfo) -> dict[str, int]:
-    copies: list[Copy] = info.context["copies"]  # type: ignore[index]
-    copies.append(copy)
-    return {"copy": len(copies) - 1}
+def _store_copy(copy: Copy, info: SerializationInfo) -> dict[str, int | str]:
+    copies: list[pa.Table] = info.context["copies"]  # type: ignore[index]
+    copies.append(copy.rows)
+    return {"copy": len(copies) - 1, "released": str(copy.released)}
 
 
 def _fetch_copy(found: Any, info: ValidationInfo) -> Copy:  # noqa: ANN401
     if isinstance(found, Copy):
         return found
-    copies: list[Copy] = info.context["copies"]  # type: ignore[index]
-    return copies[_number(found["copy"])]
+    copies: list[pa.Table] = info.context["copies"]  # type: ignore[index]
+    return Copy(copies[_number(found["copy"])], released=tagged(found["released"]))
 
 
 def _store(table: Table, info: SerializationInfo) -> dict[str, int]:
@@ -195,6 +198,7 @@ class Dependence:
 
     explainers: tuple[Explainer, ...]
     trees: tuple[Tree, ...]
+    released: Tag = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +223,7 @@ class Gap:
     anchor: Anchor
     marginal: Marginal
     dependence: Dependence | None = None
+    released: Tag = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +237,8 @@ class ColumnProfile:
     dependence: Dependence | None = None
     gaps: tuple[Gap, ...] = ()
     """Rows are drawn by the first gap whose anchor they have, and those that have none by the marginal."""
-    released: str = "schema"
-    """What let this leave the source: ``schema``, ``config``, ``public`` or ``threshold:k``."""
+    released: Tag = field(kw_only=True)
+    """What let this leave the source, as in all records: numbers and texts in it have the tag of the nearest record that has one."""
 
     @property
     def explainers(self) -> tuple[Explainer, ...]:
@@ -255,6 +260,7 @@ class Kinds:
     """Shares of the parents that have children."""
     dependence: Dependence | None = None
     """How a parent's kind (1 …) follows from its columns and the number of its children."""
+    released: Tag = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +290,7 @@ class FanOut:
     """How it depends on a row's other relatives which of these parents it finds (1 …), or one of the others; with ``kinds``, of which kind."""
     kinds: Kinds | None = None
     """Kinds of parents, where there are too many for identities."""
-    released: str = "schema"
+    released: Tag = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +303,7 @@ class Agreement:
     relation: RelationName
     one: tuple[str, ...]
     other: tuple[str, ...]
+    released: Tag = field(kw_only=True)
 
     def __str__(self) -> str:
         return f"{' then '.join(self.one)} finds the same as {' then '.join(self.other) or 'the row itself'}"
@@ -313,6 +320,8 @@ class RelationProfile:
     """Spelling of the foreign key whose parent's life the rows belong to; None for roots."""
     copy: StoredCopy | None = None
     """The rows themselves, of a relation that the configuration declares to be public reference data."""
+    released: Tag = field(kw_only=True)
+    """Of the number of rows, which is told as it is, as a part of the schema, unless noise was added."""
 
     def column(self, name: str) -> ColumnProfile:
         """Return the column of that name; raises ProfileError when it was not profiled."""
@@ -384,9 +393,10 @@ def save(profile: Profile, path: Path | str) -> None:
 
 
 def dump(profile: Profile) -> bytes:
-    """Return the bytes of the profile's file; equal profiles give equal bytes."""
+    """Return the bytes of the profile's file; equal profiles give equal bytes. Raises PrivacyError for what no tag covers."""
+    check_tags(profile)
     tables: list[Table] = []
-    copies: list[Copy] = []
+    copies: list[pa.Table] = []
     text = _ADAPTER.dump_json(profile, context={"tables": tables, "copies": copies}, indent=1)
     shares = pa.table(
         {
@@ -396,7 +406,7 @@ def dump(profile: Profile) -> bytes:
         }
     )
     entries = [("profile.json", text), ("tables.arrow", _spell(shares))]
-    entries += [(f"copies/{number}.arrow", _spell(copy.rows)) for number, copy in enumerate(copies)]
+    entries += [(f"copies/{number}.arrow", _spell(rows)) for number, rows in enumerate(copies)]
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in entries:
@@ -429,12 +439,17 @@ def load(path: Path | str) -> Profile:
         message = f"wanted to read a profile at {path}, found: {error.strerror}"
         raise ProfileError(message) from error
     try:
-        return _read(content, path)
+        found = _read(content, path)
+        check_tags(found)
+    except PrivacyError as error:
+        message = f"wanted a profile at {path}, found one in which no tag covers some leaf; profile the sources again"
+        raise ProfileError(message) from error
     except _DAMAGE as error:
         message = (
             f"wanted a profile at {path}, found a file that is damaged or none of Mirror's; profile the sources again"
         )
         raise ProfileError(message) from error
+    return found
 
 
 def _read(content: bytes, path: Path) -> Profile:
@@ -449,7 +464,7 @@ def _read(content: bytes, path: Path) -> Profile:
             raise ProfileError(message)
         arrow = _parse(archive.read("tables.arrow"))
         held = sum(name.startswith("copies/") for name in archive.namelist())
-        copies = [Copy(_parse(archive.read(f"copies/{number}.arrow"))) for number in range(held)]
+        copies = [_parse(archive.read(f"copies/{number}.arrow")) for number in range(held)]
     shares = arrow["shares"].combine_chunks()
     offsets = shares.offsets.to_numpy()
     flat = shares.values.to_numpy(zero_copy_only=False)

@@ -14,7 +14,7 @@ from mirror_profiles.dependence import Sampler
 from mirror_profiles.explainers import Explainers
 from mirror_profiles.layout import Layout
 from mirror_profiles.marginals import learn_marginal
-from mirror_profiles.privacy import released_share
+from mirror_profiles.privacy import CONFIG, SCHEMA, by_threshold, released_share
 from mirror_profiles.profile import Aspect, ColumnProfile, Dependence, FanOut, Gap, RelationProfile
 from mirror_profiles.starts import starts_of
 
@@ -43,7 +43,7 @@ def learn(
         profiles[name] = learner.column(name, profiles)
     learned = tuple(profiles[name] for name in layout.names)
     owner = str(layout.owner) if layout.owner else None
-    return RelationProfile(layout.name, read.rows, learned, owner), tuple(learner.choices())
+    return RelationProfile(layout.name, read.rows, learned, owner, released=SCHEMA), tuple(learner.choices())
 
 
 class _Learner:
@@ -57,11 +57,12 @@ class _Learner:
         """Learn a column once those in ``done`` are known."""
         k = self.context.k
         values, marginal = self.layout.values[name], self.read.marginals[name]
+        released = CONFIG if self.layout.copied else by_threshold(k)
         nulls = released_share(values.null_count, len(values), k=k)
         if name in self.context.forests(self.layout.name) and len(values):
             nulls = values.null_count / len(values)
         gaps, explained = self._models(name, list(self.explainers.of(name, done)))
-        return ColumnProfile(name, round(nulls, 6), marginal, explained, gaps, f"threshold:{k}")
+        return ColumnProfile(name, round(nulls, 6), marginal, explained, gaps, released=released)
 
     def _models(self, name: str, candidates: Sequence[Candidate]) -> tuple[tuple[Gap, ...], Dependence | None]:
         """Learn the gaps of a column, and what explains the rows that have none."""
@@ -114,7 +115,7 @@ class _Learner:
         if found is None or np.count_nonzero(rows) < 2 * k:
             return None, 0.0
         explained, told = _fit(codes, found, candidates, np.flatnonzero(rows), k=k)
-        return Gap(start.anchor, found, explained), told
+        return Gap(start.anchor, found, explained, released=by_threshold(k)), told
 
     def choices(self) -> Iterator[tuple[str, FanOut]]:
         """Learn how it depends on a row's owner, and on the other parents it finds, which of few parents it finds, or of which kind."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mirror_profiles.privacy import by_threshold
 from mirror_profiles.profile import Agreement
 from mirror_profiles.structure import precedence
 
@@ -68,7 +69,7 @@ def _from(
         )
         if not known and not _shares(one, other) and _agree(one, other, found, k):
             instead[longer] = shorter
-            yield Agreement(name, tuple(map(str, longer)), tuple(map(str, shorter)))
+            yield Agreement(name, tuple(map(str, longer)), tuple(map(str, shorter)), released=by_threshold(k))
 
 
 def _ways(name: RelationName, schema: Schema, found: Mapping[str, np.ndarray]) -> Iterator[Way]:

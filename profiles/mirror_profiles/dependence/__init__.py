@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mirror_profiles.dependence.trees import Splits, grow
-from mirror_profiles.privacy import released_pools, released_runs
+from mirror_profiles.privacy import by_threshold, released_pools, released_runs
 from mirror_profiles.profile import Aspect, Dependence, Explainer, Table, Tree
 
 if TYPE_CHECKING:
@@ -83,14 +83,14 @@ def fit(
         groups.append(of_codes[candidate.codes])
     shares = _shares(splits, splits.route(groups), codes, order, units, k=k, nominal=nominal)
     stored = np.stack([splits.feature, splits.threshold, splits.left], axis=1)
-    return Dependence(tuple(explainers), (Tree(Table(stored), Table(shares)),))
+    return Dependence(tuple(explainers), (Tree(Table(stored), Table(shares)),), released=by_threshold(k))
 
 
 def _alone(codes: np.ndarray, order: np.ndarray, units: np.ndarray | None, *, k: int, nominal: bool) -> Dependence:
     """Return a tree of one leaf: the shares of all rows."""
     splits = Splits(np.array([-1], np.int16), np.zeros(1, np.int16), np.zeros(1, np.int32))
     shares = _shares(splits, np.zeros(len(codes), np.int32), codes, order, units, k=k, nominal=nominal)
-    return Dependence((), (Tree(Table(np.array([[-1, 0, 0]])), Table(shares)),))
+    return Dependence((), (Tree(Table(np.array([[-1, 0, 0]])), Table(shares)),), released=by_threshold(k))
 
 
 def _classes(codes: np.ndarray, order: np.ndarray, most: int, *, k: int, nominal: bool) -> np.ndarray:

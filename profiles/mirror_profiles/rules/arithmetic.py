@@ -124,7 +124,7 @@ def _confirmed(sheet: Sheet, name: str, term: Sum) -> Found | None:
         return None
     if any(len(np.unique(frame[operand].values[frame[operand].there])) < 2 for operand in operands):
         return None
-    return Found(Equals(sheet.relation, name, term, digits), support, exceptions)
+    return sheet.found(Equals(sheet.relation, name, term, digits), support, exceptions)
 
 
 def _matters(term: Sum, operand: str, frame: Mapping[str, Vector], made: np.ndarray, digits: int | None) -> np.ndarray:

@@ -91,7 +91,7 @@ def _copied(tied: Tied) -> Iterator[Found]:
                     break
             chance = len(rows) * spread(tied.child.codes(name)[there])
             if chance >= LEAST and broken <= MOST_EXCEPTIONS * len(rows):
-                yield Found(CopiedFrom(tied.key, name, other), len(rows) - broken, broken)
+                yield tied.child.found(CopiedFrom(tied.key, name, other), len(rows) - broken, broken)
                 break
 
 
@@ -191,7 +191,7 @@ def _total(tied: Tied, name: str, wanted: np.ndarray, rule: Totals, count: np.nd
     if support < max(tied.parent.k, LEAST) or not varied:
         return None
     done = Totals(rule.key, rule.column, rule.function, rule.term, rule.plus, childless, rule.digits)
-    return Found(done, int(some.sum()), int(broken.sum()))
+    return tied.child.found(done, int(some.sum()), int(broken.sum()))
 
 
 def _extremes(tied: Tied, rows: np.ndarray, there: np.ndarray, count: np.ndarray) -> Iterator[Found]:
@@ -220,7 +220,7 @@ def _extremes(tied: Tied, rows: np.ndarray, there: np.ndarray, count: np.ndarray
                 null = not mine.there[~some].any()
                 if broken <= MOST_EXCEPTIONS * some.sum() and telling >= max(tied.parent.k, LEAST) and null:
                     rule = Totals(tied.key, name, function, Value(other), childless="null")
-                    yield Found(rule, int(some.sum()), broken)
+                    yield tied.child.found(rule, int(some.sum()), broken)
 
 
 # -------------------------------------------------------------------------------------------------------------- order
@@ -243,7 +243,7 @@ def _follows(tied: Tied) -> Iterator[Found]:
             broken = int((late < early).sum())
             chance = np.searchsorted(np.sort(late), early, side="left").mean() if len(late) else 0.0
             if chance >= max(LEAST, _LEAST_SHARE * len(late)) and broken <= MOST_EXCEPTIONS * len(late):
-                yield Found(Follows(tied.key, name, other), len(late) - broken, broken)
+                yield tied.child.found(Follows(tied.key, name, other), len(late) - broken, broken)
 
 
 # ------------------------------------------------------------------------------------------------- rows of one parent
@@ -268,7 +268,9 @@ def _numbered(tied: Tied) -> Iterator[Found]:
         broken = int((mine[order] != rank + start).sum())
         telling = int((rank > 0).sum())
         if start in (0, 1) and telling >= LEAST and broken <= MOST_EXCEPTIONS * len(mine):
-            yield Found(Numbered(tied.child.relation, name, tied.key.columns, start), len(mine) - broken, broken)
+            yield tied.child.found(
+                Numbered(tied.child.relation, name, tied.key.columns, start), len(mine) - broken, broken
+            )
 
 
 def _ranks(groups: np.ndarray) -> np.ndarray:
@@ -296,7 +298,7 @@ def _one_per(tied: Tied) -> Iterator[Found]:
             ones = np.bincount(parents, holds.to_numpy(zero_copy_only=False)[there], minlength=len(sizes))
             broken = int(((sizes > 0) & (ones != 1)).sum())
             if broken <= MOST_EXCEPTIONS * (sizes > 0).sum() and len(there) > (sizes > 0).sum():
-                yield Found(OnePer(tied.child.relation, name, value, tied.key.columns), crowded, broken)
+                yield tied.child.found(OnePer(tied.child.relation, name, value, tied.key.columns), crowded, broken)
                 break
 
 
@@ -326,7 +328,7 @@ def _running(tied: Tied) -> Iterator[Found]:
             right = within_rounding(mine, sums - before, child.digits(total))
             if (~right).sum() <= MOST_EXCEPTIONS * len(mine) and len(np.unique(mine[telling])) >= _LEAST_DISTINCT:
                 rule = RunningTotal(child.relation, total, amount, order, tied.key.columns, child.digits(total))
-                yield Found(rule, int(telling.sum()), int((~right).sum()))
+                yield tied.child.found(rule, int(telling.sum()), int((~right).sum()))
                 return
 
 
@@ -344,7 +346,7 @@ def _apart(tied: Tied, known: Sequence[Found]) -> Iterator[Found]:
         shuffled = np.random.default_rng(0).permutation(parents)
         chance, _ = _overlaps(shuffled, begins, ends)
         if chance >= max(LEAST, _LEAST_SHARE * pairs) and broken <= MOST_EXCEPTIONS * pairs:
-            yield Found(Apart(child.relation, start, end, tied.key.columns), pairs - broken, broken)
+            yield tied.child.found(Apart(child.relation, start, end, tied.key.columns), pairs - broken, broken)
 
 
 def _intervals(child: Sheet, known: Sequence[Found]) -> Iterator[tuple[str, str]]:

@@ -5,12 +5,13 @@ A condition is passed as a CHECK is: by rows for which it is true, and by those 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from mirror_connectors.schema import ForeignKey, RelationName
+from mirror_profiles.privacy import Tag
 
 # ------------------------------------------------------------------------------------------------------------- terms
 
@@ -277,6 +278,7 @@ class Found:
     rule: Rule
     support: int
     exceptions: int = 0
+    released: Tag = field(kw_only=True)
 
 
 # ------------------------------------------------------------------------------------------------------ what they read

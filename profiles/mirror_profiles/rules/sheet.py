@@ -10,12 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mirror_profiles.columns import numeric
+from mirror_profiles.privacy import by_threshold
 from mirror_profiles.rules.evaluate import Vector, vector
+from mirror_profiles.rules.kinds import Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mirror_connectors.schema import RelationName
+    from mirror_profiles.rules.kinds import Rule
 
 LEAST = 20
 """Rows that would break a rule if it were chance; with so many expected, that none does happens once in e^20 tables."""
@@ -60,6 +63,10 @@ class Sheet:
             codes = np.where(column.there, codes, codes.max(initial=0) + 1)
             self._codes[name] = np.unique(codes, return_inverse=True)[1]
         return self._codes[name]
+
+    def found(self, rule: Rule, support: int, exceptions: int = 0) -> Found:
+        """Return a rule that was found in these rows, under their threshold."""
+        return Found(rule, support, exceptions, released=by_threshold(self.k))
 
     def distinct(self, name: str) -> int:
         """Return how many distinct values a column has, NULL among them."""

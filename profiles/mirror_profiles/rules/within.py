@@ -148,7 +148,7 @@ def _judged(rule: Equals, sheet: Sheet, broken: np.ndarray, chance: float) -> Fo
     exceptions = int(broken.sum())
     if chance < LEAST or exceptions > MOST_EXCEPTIONS * sheet.rows:
         return None
-    return Found(rule, sheet.rows - exceptions, exceptions)
+    return sheet.found(rule, sheet.rows - exceptions, exceptions)
 
 
 def _spelled(sheet: Sheet) -> Iterator[Found]:
@@ -226,7 +226,9 @@ def _led(sheet: Sheet, name: str, missing: np.ndarray, leaders: Sequence[str]) -
             share, other = missing.mean(), (theirs ^ negated).mean()
             chance = sheet.rows * (share * (1 - other) + other * (1 - share))
             if chance >= LEAST and broken <= MOST_EXCEPTIONS * sheet.rows:
-                return Found(MissingWhen(sheet.relation, name, Missing(leader, negated)), sheet.rows - broken, broken)
+                return sheet.found(
+                    MissingWhen(sheet.relation, name, Missing(leader, negated)), sheet.rows - broken, broken
+                )
     return None
 
 
@@ -267,13 +269,13 @@ def _kinds(
     always.sort(key=str)
     never.sort(key=str)
     if whole and always and never:
-        return [Found(MissingWhen(sheet.relation, name, Among(other, tuple(always))), sheet.rows)]
+        return [sheet.found(MissingWhen(sheet.relation, name, Among(other, tuple(always))), sheet.rows)]
     found = []
     for values, negated in ((always, False), (never, True)):
         if values:
             rule = Holds(sheet.relation, ((Among(other, tuple(values), True),), (Missing(name, negated),)))
             truth, known = judged(Among(other, tuple(values)), {other: sheet.vector(other)})
-            found.append(Found(rule, int((truth & known).sum())))
+            found.append(sheet.found(rule, int((truth & known).sum())))
     return found
 
 
@@ -336,7 +338,7 @@ def _determined(sheet: Sheet, by: str, name: str) -> Found | None:
     # the rows that repeat a value of ``by`` are those in which the rule says something
     if exceptions > MOST_EXCEPTIONS * len(one) or support * spread(other) < LEAST:
         return None
-    return Found(Determines(sheet.relation, (by,), name), support, exceptions)
+    return sheet.found(Determines(sheet.relation, (by,), name), support, exceptions)
 
 
 def _undetermined(one: np.ndarray, other: np.ndarray) -> int:
@@ -391,4 +393,4 @@ def _ordered(sheet: Sheet, low: str, high: str) -> Found | None:
         return None
     rule = Holds(sheet.relation, ((atom,),))
     broken = int((~passing(rule.any_of, sheet.frame(read_by(rule.any_of)))).sum())
-    return Found(rule, many - broken, broken) if broken <= MOST_EXCEPTIONS * many else None
+    return sheet.found(rule, many - broken, broken) if broken <= MOST_EXCEPTIONS * many else None

@@ -1,0 +1,176 @@
+"""Every leaf of a profile is held against the tag of what released it, before it is written and after it is read."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING
+
+from mirror_connectors.errors import PrivacyError
+from mirror_profiles import columns
+from mirror_profiles.columns.kinds import Boolean, Categorical, Numeric, Temporal
+from mirror_profiles.privacy import CONFIG, SCHEMA, Released
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mirror_profiles.columns.kinds import Marginal
+    from mirror_profiles.profile import Profile, RelationProfile
+    from mirror_profiles.rules.kinds import Found
+
+_GIVEN = frozenset(
+    {
+        *("Profile.schema", "Profile.provenance", "Profile.findings", "Profile.k", "Profile.version"),
+    }
+)
+"""Facts of the schema and of the configuration, and Mirror's own sentences; never what a row holds."""
+_NAMES = frozenset(
+    {
+        *("RelationProfile.name", "RelationProfile.owner", "ColumnProfile.name", "FanOut.foreign_key"),
+        *(
+            "Explainer.column",
+            "Explainer.foreign_key",
+            "Explainer.by",
+            "Anchor.column",
+            "Anchor.foreign_key",
+            "Anchor.by",
+        ),
+        *("Agreement.relation", "Agreement.one", "Agreement.other"),
+        *(
+            "Value.column",
+            "Product.columns",
+            "Piece.column",
+            "Length.column",
+            "Among.column",
+            "Missing.column",
+            "Like.column",
+        ),
+        *(
+            "Holds.relation",
+            "Equals.relation",
+            "Equals.column",
+            "Determines.relation",
+            "Determines.by",
+            "Determines.column",
+        ),
+        *("MissingWhen.relation", "MissingWhen.column", "Numbered.relation", "Numbered.column", "Numbered.group"),
+        *(
+            "OnePer.relation",
+            "OnePer.column",
+            "OnePer.group",
+            "Apart.relation",
+            "Apart.start",
+            "Apart.end",
+            "Apart.group",
+        ),
+        *(
+            "RunningTotal.relation",
+            "RunningTotal.column",
+            "RunningTotal.amount",
+            "RunningTotal.order",
+            "RunningTotal.group",
+        ),
+        *("CopiedFrom.key", "CopiedFrom.column", "CopiedFrom.parent_column", "Totals.key", "Totals.column"),
+        *("Follows.key", "Follows.column", "Follows.parent_column"),
+    }
+)
+"""What may hold nothing but names that the profile's schema has."""
+_SIZES = frozenset({"RelationProfile.rows", "FanOut.parents", "FanOut.children"})
+"""How many rows relations have: told as they are, unless noise was added."""
+_SLACK = 1e-6
+"""Shares are floats: their sums are off by some last bits."""
+
+
+def check_tags(profile: Profile) -> None:
+    """Hold every leaf of a profile (number, text, array) against the tag of the nearest record above it that has one.
+
+    A tag must be the privacy gate's own, and may not promise less than the profile: a threshold below its ``k`` is refused, and so are shares
+    and counts of fewer rows than that. Leaves without a tag are names of the schema, by a closed list, or they are refused. Raises PrivacyError.
+    """
+    names = _names(profile)
+    for place, leaf, tag in _leaves(profile, "profile", None, names):
+        if tag is None:
+            raise PrivacyError(f"wanted a tag that says what released {place}, found none; it is not written")
+        if tag.door == "threshold" and tag.k < profile.k:
+            raise PrivacyError(
+                f"wanted {place} released by at least threshold:{profile.k}, found {tag}; it is not written"
+            )
+        if tag == SCHEMA and (isinstance(leaf, bool) or not isinstance(leaf, int)):
+            raise PrivacyError(f"wanted nothing but sizes under the tag schema, found another leaf at {place}")
+    for relation in profile.relations:
+        _check_relation(relation, profile.k)
+    for found in profile.rules:
+        _check_rule(found)
+
+
+def _leaves(
+    node: object, place: str, tag: Released | None, names: frozenset[str]
+) -> Iterator[tuple[str, object, Released | None]]:
+    """Yield the leaves that need a tag, with the place of each; hold names against the schema's."""
+    if isinstance(node, tuple):
+        if node and all(isinstance(one, str | int | float) for one in node):
+            # as many leaves as are of one kind
+            yield from ((place, one, tag) for one in {type(one): one for one in node}.values())
+            return
+        for number, one in enumerate(node):
+            yield from _leaves(one, f"{place}[{number}]", tag, names)
+        return
+    if node is None:
+        return
+    if not is_dataclass(node):
+        yield place, node, getattr(node, "released", tag)
+        return
+    record = type(node).__name__
+    parts = [one.name for one in fields(node)]
+    if "released" in parts:
+        tag = getattr(node, "released")  # noqa: B009  # records share no base class
+        if not isinstance(tag, Released):
+            raise PrivacyError(f"wanted the privacy gate's own tag at {place}, found something else; it is not written")
+    for part in parts:
+        field, inner = f"{record}.{part}", getattr(node, part)
+        here = f"{place}.{part}"
+        if field in _NAMES:
+            _check_names(inner, here, names)
+        elif field in _SIZES:
+            yield here, inner, tag if tag is not None and tag.door == "dp" else SCHEMA
+        elif part not in ("released", "kind") and field not in _GIVEN:
+            yield from _leaves(inner, here, tag, names)
+
+
+def _names(profile: Profile) -> frozenset[str]:
+    """Return all names that a schema gives: of relations, columns and foreign keys."""
+    schema = profile.schema
+    columns_ = {column.name for relation in schema for column in relation.columns}
+    return frozenset({*columns_, *map(str, schema.foreign_keys), *(str(relation.name) for relation in schema)})
+
+
+def _check_names(found: object, place: str, names: frozenset[str]) -> None:
+    for one in found if isinstance(found, tuple) else (found,):
+        if one is not None and str(one) not in names:
+            raise PrivacyError(f"wanted a name of the schema at {place}, found another text; it is not written")
+
+
+def _check_relation(relation: RelationProfile, k: int) -> None:
+    """Refuse shares under a threshold that no ``k`` rows can stand behind, and rows that nobody declared to be public."""
+    if relation.copy is not None and relation.copy.released != CONFIG:
+        raise PrivacyError(f"wanted the rows of {relation.name} released by the configuration alone, found another tag")
+    for column in relation.columns:
+        marginals = [(column.released, column.marginal), *((gap.released, gap.marginal) for gap in column.gaps)]
+        for tag, marginal in marginals:
+            if tag.door == "threshold" and _least(marginal) * relation.rows < k * (1 - _SLACK):
+                what = f"wanted at least {k} rows behind each share of {relation.name}.{column.name}"
+                raise PrivacyError(f"{what}, found fewer; it is not written")
+
+
+def _least(marginal: Marginal) -> float:
+    """Return the least share that is none of nothing; infinity where there are none."""
+    match marginal:
+        case Numeric() | Categorical() | Temporal() | Boolean():
+            return min((share for share in columns.weights(marginal) if share > 0), default=float("inf"))
+        case _:
+            return float("inf")
+
+
+def _check_rule(found: Found) -> None:
+    counts = (found.support, found.exceptions)
+    if found.released.door == "threshold" and any(0 < count < found.released.k for count in counts):
+        raise PrivacyError("wanted no rule that counts fewer rows than the threshold, found one; it is not written")

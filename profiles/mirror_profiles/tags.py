@@ -116,23 +116,21 @@ def _leaves(
         return
     if node is None:
         return
-    if not is_dataclass(node):
-        yield place, node, getattr(node, "released", tag)
-        return
-    record = type(node).__name__
-    parts = [one.name for one in fields(node)]
-    if "released" in parts:
-        tag = getattr(node, "released")  # noqa: B009  # records share no base class
+    if hasattr(node, "released"):
+        tag = node.released
         if not isinstance(tag, Released):
             raise PrivacyError(f"wanted the privacy gate's own tag at {place}, found something else; it is not written")
-    for part in parts:
-        field, inner = f"{record}.{part}", getattr(node, part)
-        here = f"{place}.{part}"
+    if not is_dataclass(node):
+        yield place, node, tag
+        return
+    for part in fields(node):
+        field, inner = f"{type(node).__name__}.{part.name}", getattr(node, part.name)
+        here = f"{place}.{part.name}"
         if field in _NAMES:
             _check_names(inner, here, names)
         elif field in _SIZES:
             yield here, inner, tag if tag is not None and tag.door == "dp" else SCHEMA
-        elif part not in ("released", "kind") and field not in _GIVEN:
+        elif part.name not in ("released", "kind") and field not in _GIVEN:
             yield from _leaves(inner, here, tag, names)
 
 

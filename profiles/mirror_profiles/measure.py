@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -16,10 +16,10 @@ from mirror_profiles.columns import numeric
 from mirror_profiles.columns import order as order_of
 from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.dependence import Candidate, grids
-from mirror_profiles.matching import NULL, ORPHAN, collations, depths, fold, match
+from mirror_profiles.matching import NULL, ORPHAN, depths
 from mirror_profiles.privacy import CONFIG, by_threshold, check_copy, released_levels, released_ranks, released_share
 from mirror_profiles.profile import Aspect, Copy, FanOut, Profile, Provenance
-from mirror_profiles.reading import Context, Read
+from mirror_profiles.reading import Context, Read, matched, read_table
 from mirror_profiles.relations import learn
 from mirror_profiles.rules.discovery import discover
 from mirror_profiles.structure import owners, precedence
@@ -66,7 +66,7 @@ def measure(
         if name in copy:
             check_copy(schema, name, reads[name].rows, copy)
     keys = [key for key in schema.foreign_keys if key.child in reads and key.parent in reads]
-    found, sampled = _matched(keys, reads, sources)
+    found, sampled = matched(keys, reads, sources)
     fan_outs = {
         # between two copied relations there is nothing left to hide
         str(key): _fan_out(
@@ -95,7 +95,7 @@ def measure(
         relations.append(replace(learned, copy=_copy(reads[name])) if name in copy else learned)
         fan_outs.update(chosen)
     dependent = {str(key): fan_out for key, fan_out in _dependent(fan_outs, found, reads, owner, k)}
-    provenance = tuple(_provenance(name, connector, schema) for name, connector in sorted(sources.items()))
+    provenance = tuple(provenance_of(name, connector, schema) for name, connector in sorted(sources.items()))
     return Profile(
         schema,
         tuple(relations),
@@ -135,7 +135,8 @@ def _tell(progress: Progress | None, what: str, done: int, total: int) -> None:
         progress(what, done, total)
 
 
-def _provenance(name: str, connector: Connector, schema: Schema) -> Provenance:
+def provenance_of(name: str, connector: Connector, schema: Schema) -> Provenance:
+    """Say where a source's part of a profile comes from, and when."""
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ")
     return Provenance(name, str(connector.engine), schema.of_source(name).fingerprint, at)
 
@@ -148,49 +149,15 @@ def _read(schema: Schema, relation: Relation, connector: Connector, sample: int)
     if not names:
         return Read(relation, rows, pa.table({}))
     wanted = Sample(sample) if rows > sample else None
-    table = _table(relation, names, connector, wanted)
+    table = read_table(relation, names, connector, wanted)
     # without a sample, what was read is what there is
     return Read(relation, rows if wanted else table.num_rows, table)
-
-
-def _table(relation: Relation, names: Sequence[str], connector: Connector, sample: Sample | None) -> pa.Table:
-    fields = pa.schema([(column.name, column.type) for column in relation.columns if column.name in names])
-    batches = list(connector.read(relation, columns=fields.names, sample=sample))
-    return pa.Table.from_batches(batches, fields) if batches else fields.empty_table()
 
 
 def _copy(read: Read) -> Copy:
     return Copy(
         read.table.select([name for name in read.table.column_names if name in read.marginals]), released=CONFIG
     )
-
-
-def _matched(
-    keys: Sequence[ForeignKey], reads: Mapping[RelationName, Read], sources: Mapping[str, Connector]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return for each foreign key the parent row of every child row, over whole keys even where columns are sampled.
-
-    And, where the child is sampled, the parent row of every row that was read.
-    """
-    whole: dict[RelationName, pa.Table] = {}
-    for name in sorted({side for key in keys for side in (key.child, key.parent)}):
-        read = reads[name]
-        mine = {column for key in keys if key.child == name for column in key.columns}
-        mine |= {column for key in keys if key.parent == name for column in key.parent_columns}
-        # read once for all keys: an engine may give rows in another order the next time
-        whole[name] = read.table if read.whole else _table(read.relation, tuple(mine), sources[name.source], None)
-    found, sampled = {}, {}
-    for key in keys:
-        folds = collations(key, reads[key.child].relation, reads[key.parent].relation)
-        above = _folded(whole[key.parent], key.parent_columns, folds)
-        found[str(key)] = match(_folded(whole[key.child], key.columns, folds), above)
-        if not reads[key.child].whole:
-            sampled[str(key)] = match(_folded(reads[key.child].table, key.columns, folds), above)
-    return found, sampled
-
-
-def _folded(table: pa.Table, names: Sequence[str], folds: Sequence[str | None]) -> list[pa.Array]:
-    return [fold(table.column(name).combine_chunks(), by) for name, by in zip(names, folds, strict=True)]
 
 
 def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int, *, by_row: bool) -> FanOut:

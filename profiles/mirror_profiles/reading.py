@@ -16,8 +16,9 @@ from mirror_profiles.matching import collations, fold, match
 from mirror_profiles.profile import Aspect
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
+    from mirror_connectors.base import Connector, Sample
     from mirror_connectors.schema import ForeignKey, Relation, RelationName, Schema
     from mirror_profiles.columns.kinds import Marginal
     from mirror_profiles.profile import Agreement, FanOut
@@ -152,3 +153,38 @@ class Context:
         """Foreign keys of all relations that have the same owner as this one."""
         owner = self.owner.get(name)
         return [key for key in self.owner.values() if owner and key.parent == owner.parent and key.child != name]
+
+
+def read_table(relation: Relation, names: Sequence[str], connector: Connector, sample: Sample | None) -> pa.Table:
+    """Read columns of a relation, in declared order. Raises ReadError."""
+    fields = pa.schema([(column.name, column.type) for column in relation.columns if column.name in names])
+    batches = list(connector.read(relation, columns=fields.names, sample=sample))
+    return pa.Table.from_batches(batches, fields) if batches else fields.empty_table()
+
+
+def matched(
+    keys: Sequence[ForeignKey], reads: Mapping[RelationName, Read], sources: Mapping[str, Connector]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return for each foreign key the parent row of every child row, over whole keys even where columns are sampled.
+
+    And, where the child is sampled, the parent row of every row that was read. Raises ReadError.
+    """
+    whole: dict[RelationName, pa.Table] = {}
+    for name in sorted({side for key in keys for side in (key.child, key.parent)}):
+        read = reads[name]
+        mine = {column for key in keys if key.child == name for column in key.columns}
+        mine |= {column for key in keys if key.parent == name for column in key.parent_columns}
+        # read once for all keys: an engine may give rows in another order the next time
+        whole[name] = read.table if read.whole else read_table(read.relation, tuple(mine), sources[name.source], None)
+    found, sampled = {}, {}
+    for key in keys:
+        folds = collations(key, reads[key.child].relation, reads[key.parent].relation)
+        above = _folded(whole[key.parent], key.parent_columns, folds)
+        found[str(key)] = match(_folded(whole[key.child], key.columns, folds), above)
+        if not reads[key.child].whole:
+            sampled[str(key)] = match(_folded(reads[key.child].table, key.columns, folds), above)
+    return found, sampled
+
+
+def _folded(table: pa.Table, names: Sequence[str], folds: Sequence[str | None]) -> list[pa.Array]:
+    return [fold(table.column(name).combine_chunks(), by) for name, by in zip(names, folds, strict=True)]

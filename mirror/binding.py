@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from mirror.conditions import conditions
-from mirror.generators import Choice, Constant, Derived, Drawn, FromLists, Mask, Scrambled
+from mirror.generators import Choice, Constant, Derived, Drawn, Finds, FromLists, Mask, Numbering, Scrambled
 from mirror_connectors.errors import PlanError
-from mirror_profiles.rules.evaluate import fixed
+from mirror_profiles.rules.evaluate import Vector, fixed, passing
 from mirror_profiles.rules.kinds import AllOf, Among, Compares, Fixed, Holds, Missing, MissingWhen, Value, read_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from mirror.checks import Domain
-    from mirror.plan import ColumnPlan
+    from mirror.plan import ColumnPlan, KeyPlan, RelationPlan
     from mirror_connectors.base import Engine
-    from mirror_connectors.schema import Check, Relation
+    from mirror_connectors.schema import Check, Relation, RelationName
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,7 @@ def grouped(
 
     ``referred`` are columns that other relations refer to: these, and all columns of keys, stay as they are made.
     """
-    fixed_ = {*referred, *(name for key in relation.keys for name in key.columns)}
-    free = {plan.column for plan in columns if plan.column not in fixed_ and _may_change(plan)}
+    free = changeable(relation, columns, referred)
     # a time that is a gap after a parent's should stay so, if anything else can give way
     tied = {plan.column for plan in columns if plan.profile.anchor and plan.profile.anchor.foreign_key}
     stuck: list[Bound] = []
@@ -158,6 +158,51 @@ def grouped(
         if inside:
             groups.append(Group(inside, tuple(mine), tuple(name for name in inside if name in movable)))
     return tuple(groups), stuck
+
+
+def bound_by_keys(
+    keys: Sequence[KeyPlan], bounds: Sequence[Bound], planned: Mapping[RelationName, RelationPlan]
+) -> tuple[tuple[KeyPlan, ...], list[Bound]]:
+    """Return foreign keys with the conditions that the parents they find must meet, and the conditions that no one key decides.
+
+    ``planned`` are the relations planned so far; of a key that closes a cycle, or leads back to its own relation, nothing is asked.
+    """
+    must: dict[str, list[Bound]] = {}
+    rest: list[Bound] = []
+    for bound in bounds:
+        names = read_by(bound.any_of)
+        key = next((key for key in keys if names and names <= set(key.fills) and _chooses(key, planned)), None)
+        if key is None:
+            rest.append(bound)
+        elif not _is_sure(key, bound, planned[key.foreign_key.parent]):
+            must.setdefault(str(key.foreign_key), []).append(bound)
+    return tuple(replace(key, must=tuple(must.get(str(key.foreign_key), ()))) for key in keys), rest
+
+
+def _chooses(key: KeyPlan, planned: Mapping[RelationName, RelationPlan]) -> bool:
+    parent = key.foreign_key.parent
+    return parent in planned and parent != key.foreign_key.child and key.finds not in (Finds.COPIED, Finds.GIVEN)
+
+
+def _is_sure(key: KeyPlan, bound: Bound, parent: RelationPlan) -> bool:
+    """Say whether every parent meets a condition: it asks only that columns are there together, or bounds a numbering."""
+    atoms = [atom for all_of in bound.any_of for atom in all_of]
+    if all(isinstance(atom, Missing) for atom in atoms):
+        together = Vector(np.zeros(2), np.array([True, False]), "other")
+        return bool(passing(bound.any_of, dict.fromkeys(key.fills, together)).all())
+    if len(key.fills) > 1 or not all(isinstance(atom, Compares | Missing) for atom in atoms):
+        return False
+    made = parent.column(key.foreign_key.parent_columns[key.foreign_key.columns.index(key.fills[0])]).generator
+    if not isinstance(made, Numbering) or made.digits or made.tick != 1 or len(bound.any_of) > 1:
+        return False
+    ends = Vector(np.array([made.start, made.start + max(parent.rows - 1, 0)]), np.ones(2, dtype=bool), "number")
+    return bool(passing(bound.any_of, {key.fills[0]: ends}).all())
+
+
+def changeable(relation: Relation, columns: Sequence[ColumnPlan], referred: Collection[str]) -> frozenset[str]:
+    """Return the columns whose values may be exchanged or set: none of a key, and none of those given, to which others refer."""
+    fixed_ = {*referred, *(name for key in relation.keys for name in key.columns)}
+    return frozenset(plan.column for plan in columns if plan.column not in fixed_ and _may_change(plan))
 
 
 def _may_change(plan: ColumnPlan) -> bool:

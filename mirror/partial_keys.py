@@ -202,7 +202,7 @@ def _switched(
     owner = planned.owner
     told = planned.tells_owner(frozenset(group)) if owner is not None else False
     sole = Sole(unique.where, group, condition, switch, share, not unique.nulls_distinct, told)
-    found = _acyclic(replace(planned, soles=(*planned.soles, sole)))
+    found = untangled(replace(planned, soles=(*planned.soles, sole)))
     if found is not None:
         yield found
 
@@ -233,7 +233,11 @@ def _drawable(planned: RelationPlan, switch: str) -> RelationPlan:
 
 def _can_switch(planned: RelationPlan, switch: str, condition: tuple[AnyOf, ...]) -> bool:
     plan, column = planned.column(switch), planned.relation.column(switch)
-    if switch in planned.full or any(switch in read_by(part) and len(read_by(part)) > 1 for part in condition):
+    if (
+        switch in planned.full
+        or planned.presence(switch)
+        or any(switch in read_by(part) and len(read_by(part)) > 1 for part in condition)
+    ):
         return False
     nulls = only_of_nulls(condition, switch)
     if nulls and not column.nullable:
@@ -253,7 +257,7 @@ def _can_switch(planned: RelationPlan, switch: str, condition: tuple[AnyOf, ...]
 # ------------------------------------------------------------------------------------------ what must be known before what
 
 
-def _acyclic(planned: RelationPlan) -> RelationPlan | None:
+def untangled(planned: RelationPlan) -> RelationPlan | None:
     """Take explainers away from columns that must be known before those that they depend on; None where that does not help."""
     while (circle := _circle(planned)) is not None:
         place = next((name for name, other in circle if other in _explainers(planned, name)), None)
@@ -275,6 +279,8 @@ def _circle(planned: RelationPlan) -> list[tuple[str, str]] | None:
         graph.add_edges_from((plan.column, other) for other in _needs(planned, plan) if other != plan.column)
     for sole in planned.soles:
         graph.add_edges_from((sole.switch, other) for other in sole.needs)
+    for presence in planned.presences:
+        graph.add_edges_from((column, other) for column in presence.columns for other in presence.needs)
     try:
         return [(str(one), str(other)) for one, other, *_ in nx.find_cycle(graph)]
     except nx.NetworkXNoCycle:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mirror.binding import Bound, grouped, read_checks, refuse_empty
+from mirror.binding import Bound, bound_by_keys, grouped, read_checks, refuse_empty
 from mirror.checks import Domain, domains, order
 from mirror.defaults import default_generator
 from mirror.derivation import Derivations, derivations, derived
@@ -23,12 +23,13 @@ from mirror.invent import invented
 from mirror.keys import UNMADE, Choices, Given, Reference, distinct_keys
 from mirror.partial_keys import close
 from mirror.planned import Agrees, ColumnPlan, KeyPlan, Plan, RelationPlan, UnplannedError
+from mirror.presence import chosen_together
 from mirror.rules import asked_for, check_rules, effective_rules, ruled
 from mirror.uniqueness import promises
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, PlanError
 from mirror_connectors.schema import Finding, ForeignKey, Origin, Relation, RelationKind, RelationName, Schema
-from mirror_profiles.rules.kinds import relation_of
+from mirror_profiles.rules.kinds import read_by, relation_of
 from mirror_profiles.rules.spelling import spell
 from mirror_profiles.structure import MIRRORED, own_columns, precedence
 
@@ -186,8 +187,9 @@ class _Planner:
         keys = self._keys(relation, profile, owner)
         if profile.copy is not None:
             return self._copied(relation, profile, profile.copy, keys)
-        allowed, bounds = self._checks(relation, profile)
         given = {column for key in keys for column in key.fills}
+        allowed, bounds = self._checks(relation, profile, given)
+        keys, bounds = bound_by_keys(keys, bounds, self.planned)
         linked, copied = _same(keys, given), self.rules.copied(relation.name, keys)
         lent = {name: made for name, made in copied.items() if name not in {*given, *linked}}
         same = linked | lent
@@ -203,12 +205,9 @@ class _Planner:
         columns = []
         for column in (self._free(relation, column) for column in profile.columns):
             if column.name in given:
-                columns.append(self._from_key(relation, column, keys))
+                columns.append(self._from_key(relation, column, keys, allowed.get(column.name)))
                 continue
-            if column.name in choices.scarce:
-                nulls = 1 - choices.scarce[column.name] / max(wanted, 1)
-                column = replace(column, dependence=None, gaps=(), nulls=max(column.nulls, nulls))  # noqa: PLW2901
-            base = self._column(relation, column, choices.generators.get(column.name), allowed.get(column.name))
+            base = self._plain(relation, column, choices, wanted, allowed.get(column.name))
             if column.name in same:
                 generator = replace(same[column.name], otherwise=base.generator)
                 why = "rule" if column.name in lent else "link"
@@ -220,6 +219,7 @@ class _Planner:
         rows = self._limited(relation, keys, choices, wanted)
         self._check_parents(relation, rows, keys)
         planned = RelationPlan(relation, rows, keys, tuple(columns), None, tuple(choices.distinct))
+        planned, bounds = chosen_together(planned, bounds, self._referred_columns(relation))
         planned, unmade = close(planned, choices.open)
         if unmade:
             _refuse_again(unmade, everywhere)
@@ -242,8 +242,13 @@ class _Planner:
         engines = {origin.source: Engine(origin.engine) for origin in self.profile.provenance}
         return engines.get(relation.name.source, Engine.SQLITE)
 
-    def _checks(self, relation: Relation, profile: RelationProfile) -> tuple[Mapping[str, Domain], list[Bound]]:
-        """Return what CHECKs allow in single columns, and what they ask of several; those that are not understood are findings."""
+    def _checks(
+        self, relation: Relation, profile: RelationProfile, given: Collection[str]
+    ) -> tuple[Mapping[str, Domain], list[Bound]]:
+        """Return what CHECKs allow in single columns, and what they ask of several, or of those that keys give.
+
+        Those that are not understood are findings.
+        """
         engine = self._engine(relation)
         allowed, strange = domains(relation, engine)
         refuse_empty(relation, allowed)
@@ -251,6 +256,8 @@ class _Planner:
         # of two times the later one may be made as a gap after the earlier
         open_ = [check for check in strange if order(check, relation, engine) not in after]
         bounds, unread = read_checks(relation, open_, engine)
+        of_keys, _ = read_checks(relation, [check for check in relation.conditions if check not in strange], engine)
+        bounds += [bound for bound in of_keys if read_by(bound.any_of) & set(given)]
         for check in unread:
             what = "is not made true by construction: a target that takes it over tests rows before they are loaded"
             self.findings.append(Finding(f"{relation.name} check {check.name or check.expression}", what))
@@ -512,6 +519,8 @@ class _Planner:
         from mirror.synthesize.room import may_exclude
 
         schema = self.profile.schema
+        if planned.presences:
+            return True
         for key in planned.keys:
             parent = schema.relation(key.foreign_key.parent)
             nullable = frozenset(column.name for column in parent.columns if column.nullable)
@@ -541,7 +550,9 @@ class _Planner:
 
     # ---------------------------------------------------------------------------------------------------------- columns
 
-    def _from_key(self, relation: Relation, profile: ColumnProfile, keys: Sequence[KeyPlan]) -> ColumnPlan:
+    def _from_key(
+        self, relation: Relation, profile: ColumnProfile, keys: Sequence[KeyPlan], domain: Domain | None
+    ) -> ColumnPlan:
         key = next(key for key in keys if profile.name in key.fills)
         foreign_key = key.foreign_key
         column = relation.column(profile.name)
@@ -554,7 +565,7 @@ class _Planner:
         parent = foreign_key.parent_columns[foreign_key.columns.index(profile.name)]
         otherwise = None
         if not column.nullable and (key.optional is not None or not key.binding):
-            otherwise = default_generator(relation, profile, self.findings).generator
+            otherwise = default_generator(relation, profile, self.findings, domain).generator
         why = f"foreign key to {foreign_key.parent}, {key.finds.value}"
         for one in key.agrees:
             why += f", the same as by {' then '.join(one.by) or 'the row itself'}"
@@ -598,6 +609,15 @@ class _Planner:
             key.parent == relation.name and column in key.parent_columns and self.profile.fan_out(str(key))
             for key in self.profile.schema.foreign_keys
         )
+
+    def _plain(
+        self, relation: Relation, profile: ColumnProfile, choices: Choices, wanted: int, domain: Domain | None
+    ) -> ColumnPlan:
+        """Plan a column that no key fills; where it has too few values to be distinct in all rows, others are NULL."""
+        if profile.name in choices.scarce:
+            nulls = 1 - choices.scarce[profile.name] / max(wanted, 1)
+            profile = replace(profile, dependence=None, gaps=(), nulls=max(profile.nulls, nulls))
+        return self._column(relation, profile, choices.generators.get(profile.name), domain)
 
     def _column(
         self, relation: Relation, profile: ColumnProfile, key: Generator | None, domain: Domain | None

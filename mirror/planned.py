@@ -14,9 +14,10 @@ from mirror_profiles.profile import Aspect
 from mirror_profiles.semantics import Meaning, meaning_of
 
 if TYPE_CHECKING:
-    from mirror.binding import Group
+    from mirror.binding import Bound, Group
     from mirror.checks import Domain
     from mirror.partial_keys import Sole
+    from mirror.presence import Presence
     from mirror_connectors.schema import Finding, ForeignKey, Relation, RelationName, Schema
     from mirror_profiles.profile import ColumnProfile, Copy, FanOut
     from mirror_profiles.rules.kinds import Rule
@@ -62,6 +63,9 @@ class KeyPlan:
     agrees: tuple[Agrees, ...] = ()
     """Other ways that lead where the key does."""
 
+    must: tuple[Bound, ...] = ()
+    """Conditions on columns that the key gives: parents that break one are not found."""
+
     @property
     def tied(self) -> bool:
         """Whether not every parent will do: earlier keys have given columns of it, or lead where it must."""
@@ -98,12 +102,18 @@ class RelationPlan:
     """Conditions that tie columns together; no column is in two groups."""
     soles: tuple[Sole, ...] = ()
     """What is kept by changing a column in rows too many; none waits for one after it."""
+    presences: tuple[Presence, ...] = ()
+    """Foreign keys whose NULLs are chosen together; no column is in two of them."""
     full: frozenset[str] = frozenset()
     """Columns that are NULL in no row, though they might be, for keys to which NULLs are equal."""
 
     def group(self, column: str) -> Group | None:
         """Return the group that a column is in; None when no condition ties it to others."""
         return next((group for group in self.groups if column in group.columns), None)
+
+    def presence(self, column: str | None) -> Presence | None:
+        """Return the keys among whose NULLs those of a column are chosen; None when they are drawn by themselves."""
+        return next((one for one in self.presences if column in one.columns), None)
 
     def column(self, name: str) -> ColumnPlan:
         """Return the plan of the column of that name; raises KeyError when the relation has none."""

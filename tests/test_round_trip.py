@@ -344,6 +344,41 @@ CASES = {
             FROM generate(60);
         INSERT INTO q SELECT value % 4, value, iif(value % 4 < 2, 'x', 'y'), iif(value > 8, value - 4, NULL) FROM generate(60);
     """,
+    "exactly one of some references": """
+        CREATE TABLE a (id INTEGER PRIMARY KEY);
+        CREATE TABLE b (id INTEGER PRIMARY KEY);
+        CREATE TABLE either (id INTEGER PRIMARY KEY, a INTEGER REFERENCES a, b INTEGER REFERENCES b, CHECK ((a IS NULL) <> (b IS NULL)));
+        CREATE TABLE once (id INTEGER PRIMARY KEY, a INTEGER UNIQUE REFERENCES a, b INTEGER UNIQUE REFERENCES b,
+            CHECK ((a IS NOT NULL) + (b IS NOT NULL) = 1));
+        CREATE TABLE of_kind (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, a INTEGER REFERENCES a, b INTEGER REFERENCES b,
+            CHECK (kind = 'a' AND a IS NOT NULL AND b IS NULL OR kind IN ('b', 'c') AND a IS NULL AND b IS NOT NULL));
+        CREATE TABLE in_turn (kind TEXT NOT NULL, n INTEGER NOT NULL, a INTEGER REFERENCES a, b INTEGER REFERENCES b, PRIMARY KEY (kind, n),
+            CHECK ((kind = 'a') = (a IS NOT NULL)), CHECK (a IS NOT NULL OR b IS NOT NULL));
+        CREATE TABLE some (id INTEGER PRIMARY KEY, a INTEGER REFERENCES a, b INTEGER REFERENCES b, n INTEGER, up INTEGER REFERENCES some,
+            UNIQUE (a, n), CHECK (a IS NOT NULL OR b IS NOT NULL), CHECK (up IS NULL OR b IS NULL));
+        INSERT INTO a SELECT value FROM generate(30);
+        INSERT INTO b SELECT value FROM generate(20);
+        INSERT INTO either SELECT value, iif(value % 3, 1 + value % 30, NULL), iif(value % 3, NULL, 1 + value % 20) FROM generate(100);
+        INSERT INTO once SELECT value, iif(value <= 30, value, NULL), iif(value > 30, value - 30, NULL) FROM generate(50);
+        INSERT INTO of_kind SELECT value, substr('aabc', 1 + value % 4, 1), iif(value % 4 < 2, 1 + value % 30, NULL),
+            iif(value % 4 > 1, 1 + value % 20, NULL) FROM generate(90);
+        INSERT INTO in_turn SELECT substr('abc', 1 + value % 3, 1), value, iif(value % 3, NULL, 1 + value % 30),
+            iif(value % 3, 1 + value % 20, NULL) FROM generate(80);
+        INSERT INTO some SELECT value, iif(value % 5, 1 + value % 30, NULL), iif(value % 2 AND value % 5, NULL, 1 + value % 20), value,
+            iif(value % 2 AND value % 5 AND value > 9, value - 6, NULL) FROM generate(70);
+    """,
+    "children of one kind of parent": """
+        CREATE TABLE party (id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('p', 'c', 'x')), UNIQUE (id, kind));
+        CREATE TABLE person (id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind = 'p'), FOREIGN KEY (id, kind) REFERENCES party (id, kind));
+        CREATE TABLE company (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, CHECK (kind IN ('c')), FOREIGN KEY (id, kind) REFERENCES party (id, kind));
+        CREATE TABLE visit (id INTEGER PRIMARY KEY, party INTEGER, kind TEXT CHECK (kind <> 'c'), n INTEGER CHECK (n > 0) REFERENCES party,
+            FOREIGN KEY (party, kind) REFERENCES party (id, kind));
+        INSERT INTO party SELECT value, substr('ppppccx', 1 + value % 7, 1) FROM generate(140);
+        INSERT INTO person SELECT id, kind FROM party WHERE kind = 'p';
+        INSERT INTO company SELECT id, kind FROM party WHERE kind = 'c';
+        INSERT INTO visit SELECT id * 10 + 1, id, kind, id FROM party WHERE kind <> 'c';
+        INSERT INTO visit SELECT id * 10 + 2, iif(id % 2, id, NULL), kind, NULL FROM party WHERE kind <> 'c';
+    """,
     "keys of three references": """
         CREATE TABLE student (id INTEGER PRIMARY KEY);
         CREATE TABLE course (code VARCHAR(6) PRIMARY KEY);

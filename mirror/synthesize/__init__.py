@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from mirror.casts import cast
 from mirror.generators import Choice, Derived, Drawn, Finds, FromLists, FromParent, Mask, Numbering, Sibling, Stretched
-from mirror.synthesize import places, room, text, ways
+from mirror.synthesize import places, presences, room, text, ways
 from mirror.synthesize.candidates import Candidates
 from mirror.synthesize.parents import NONE, Deal
 from mirror.synthesize.rows import Rows
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from mirror.partial_keys import Sole
     from mirror.plan import KeyPlan, Plan, RelationPlan
+    from mirror.presence import Presence
     from mirror_connectors.schema import RelationName
     from mirror_profiles.profile import Dependence
 
@@ -60,6 +61,7 @@ class Synthesis:
         self._candidates: dict[tuple[RelationName, str], Candidates] = {}
         self._laid: dict[tuple[RelationName, Stretched], tuple[pa.Array, pa.Array]] = {}
         self._kept_codes: dict[tuple[RelationName, Sole], np.ndarray] = {}
+        self._present: dict[tuple[RelationName, Presence], np.ndarray] = {}
         self._referred: dict[RelationName, frozenset[str]] = {}
         self._samplers: dict[int, Sampler] = {}
         self._kinds: dict[tuple[RelationName, str], np.ndarray] = {}
@@ -329,6 +331,13 @@ class Synthesis:
             blocks = [self.block(name, block) for block in range(self.structure.blocks(name))]
             self._kept_codes[place] = kept_by_all(blocks, sole)
         return self._kept_codes[place]
+
+    def present(self, name: RelationName, presence: Presence) -> np.ndarray:
+        """Return which of some foreign keys each row of a relation has, bool, shape (rows, keys)."""
+        place = (name, presence)
+        if place not in self._present:
+            self._present[place] = presences.chosen(self, self.plan.relation(name), presence)
+        return self._present[place]
 
     def laid(self, name: RelationName, generator: Stretched) -> tuple[pa.Array, pa.Array]:
         """Return starts and ends of intervals that lie apart, in all rows of a relation."""

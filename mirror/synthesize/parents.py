@@ -86,6 +86,18 @@ class Deal:
             found[some] = numbers if self._able is None else self._able[numbers]
         return found
 
+    @property
+    def room(self) -> int:
+        """How many rows can find a parent one by one: no parent has more than it may, or than one."""
+        return int(self.ends[-1]) if self.exact else self.able
+
+    def counted(self, places: np.ndarray) -> np.ndarray:
+        """Return a parent for each row by its place among those that have one, each of which is below ``room``."""
+        numbers = Permutation(max(self.room, 1), "deal", *self._names)(places)
+        if self.exact:
+            return np.searchsorted(self.ends, numbers, side="right") - 1
+        return numbers if self._able is None else self._able[numbers]
+
     def climbed(self, rows: np.ndarray) -> np.ndarray:
         """Return for each row a row of the level above, by its share of children; `NONE` for roots."""
         found = np.full(len(rows), NONE)

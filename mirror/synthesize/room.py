@@ -8,11 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mirror.casts import cast
 from mirror.generators import Finds
 from mirror.key_values import MANY
-from mirror.synthesize import ways
+from mirror.synthesize import presences, ways
 from mirror.synthesize.structure import Room
 from mirror_profiles.matching import match
+from mirror_profiles.rules.evaluate import passing, vector
+from mirror_profiles.rules.kinds import read_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,11 +51,24 @@ def able(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarray |
     for later in _bound(relation, key):
         agrees = _groups(world, relation, key, later) >= 0
         found = agrees if found is None else found & agrees
+    if key.must:
+        meets = _met(world, key)
+        found = meets if found is None else found & meets
     if key.only:
         pairs = dict(zip(foreign_key.columns, foreign_key.parent_columns, strict=True))
         differing = [world.whole(parent.name, pairs[name]) for name in key.only]
         found = _first_of_each(differing, found)
     return found
+
+
+def _met(world: Synthesis, key: KeyPlan) -> np.ndarray:
+    """Return which rows of the parent meet the conditions on the columns that a key gives, bool, shape (parent rows,)."""
+    parent = key.foreign_key.parent
+    pairs = dict(zip(key.foreign_key.columns, key.foreign_key.parent_columns, strict=True))
+    wanted = {name for bound in key.must for name in read_by(bound.any_of)}
+    child = world.plan.schema.relation(key.foreign_key.child)
+    frame = {name: vector(cast(world.whole(parent, pairs[name]), child.column(name).type)) for name in wanted}
+    return np.asarray(np.all([passing(bound.any_of, frame) for bound in key.must], axis=0))
 
 
 def _comes_from(world: Synthesis, name: RelationName, column: str, relation: RelationPlan) -> bool:
@@ -91,7 +107,7 @@ def may_exclude(relation: RelationPlan, key: KeyPlan, parent_nullable: frozenset
         for ours, theirs in foreign_key.same
         if theirs in parent_nullable and not relation.relation.column(ours).nullable
     ]
-    return bool(nullable or key.only or list(_bound(relation, key)))
+    return bool(nullable or key.only or key.must or list(_bound(relation, key)))
 
 
 def _bound(relation: RelationPlan, key: KeyPlan) -> Iterator[KeyPlan]:
@@ -163,4 +179,4 @@ def capacity(world: Synthesis, relation: RelationPlan) -> int:
         elif key.finds is Finds.DEALT:
             mask = world.able(relation.name, str(key.foreign_key))
             most = most if mask is None or mask.any() else 0
-    return most
+    return min([most, *(presences.capacity(world, relation, one) for one in relation.presences)])

@@ -33,6 +33,7 @@ from mirror.synthesize import places, relatives, text, ways
 from mirror.synthesize.apart import distinct_places, ranks, rising
 from mirror.synthesize.derived import derive
 from mirror.synthesize.parents import NONE, earlier_rows
+from mirror.synthesize.presences import is_counted
 from mirror.synthesize.sequence import Sequence
 from mirror.synthesize.settled import settled
 from mirror.synthesize.soles import kept
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from mirror.checks import Domain
     from mirror.partial_keys import Sole
     from mirror.plan import ColumnPlan, KeyPlan, RelationPlan
+    from mirror.presence import Presence
     from mirror.synthesize import Synthesis
     from mirror.synthesize.structure import Span
     from mirror_connectors.schema import RelationName
@@ -73,6 +75,7 @@ class Rows:
         self._raw: dict[str, pa.Array] = {}
         self._unlaid: dict[str, pa.Array] = {}
         self._settling: list[Group] = []
+        self._choosing: list[Presence] = []
         self._before: dict[Sole, np.ndarray] = {}
         self._kin: dict[str, relatives.Kin | None] = {}
         self._columns = {column.column: column for column in plan.columns}
@@ -120,7 +123,9 @@ class Rows:
         if key.finds is Finds.COPIED:
             return self._copied(key)
         deal = self._world.deal(name, spelling)
-        if needs_all(self.plan, key):
+        if self.plan.presence(key.optional) is not None and is_counted(self._world, self.plan, key):
+            found = self._counted_on(key)
+        elif needs_all(self.plan, key):
             found = self._world.whole_parents(name, spelling)[self.span.start : self.span.end]
         else:
             match key.finds:
@@ -168,7 +173,12 @@ class Rows:
         """Return which of a key's candidates agree with each row on the columns that are given."""
         candidates = self._world.candidates(self.plan.name, str(key.foreign_key))
         columns = [self.array(column) for column in key.shared]
-        return candidates.groups([*columns, *ways.of_block(self._world, self, key)], len(self))
+        found = candidates.groups([*columns, *ways.of_block(self._world, self, key)], len(self))
+        presence = self.plan.presence(key.optional)
+        if key.finds is Finds.DISTINCT and presence is not None:
+            # rows without the key leave the parents to the others
+            found = np.where(self._there(str(key.optional), presence), found, NONE)
+        return found
 
     def _copied(self, key: KeyPlan) -> np.ndarray:
         mine = [self.array(column) for column in key.foreign_key.columns]
@@ -231,6 +241,17 @@ class Rows:
                 + "; give the parent more rows in [run.rows]"
             )
             raise PlanError(message)
+        presence = self.plan.presence(key.optional)
+        if presence is not None:
+            there = self._there(str(key.optional), presence)
+            if (there & (found == NONE)).any():
+                message = (
+                    f"{self.plan.name}: rows that must have a {key.foreign_key.parent} along "
+                    f"({', '.join(key.foreign_key.columns)}) to pass {presence.conditions[0].name} find none; "
+                    "give the parent more rows in [run.rows]"
+                )
+                raise PlanError(message)
+            return np.where(there, found, NONE)
         scarce = key.finds is Finds.INJECTED and (found == NONE).any()
         switched = any(sole.switch == key.optional for sole in self.plan.soles)
         if key.optional is not None and (fan_out.nulls or switched) and not exact and not scarce:
@@ -268,13 +289,41 @@ class Rows:
     def drawn_codes(self, column: str) -> np.ndarray:
         """Return the codes that were drawn for a column before keys had their say, int16."""
         if column not in self._drawings:
+            presence = self.plan.presence(column)
+            if presence in self._choosing:
+                return self._first_codes(self._columns[column])
             codes = self._first_codes(self._columns[column])
+            if presence is not None:
+                codes = np.where(self._there(column, presence), np.maximum(codes, 1), 0).astype(np.int16)
             for sole in self.plan.soles:
                 if sole.switch == column:
                     self._before[sole] = codes
                     codes = kept(self._world, self, sole, codes)
             self._drawings[column] = codes
         return self._drawings[column]
+
+    def drawn_apart(self, presence: Presence, column: str) -> np.ndarray:
+        """Return the codes that are drawn for one of some keys before it is chosen together which of them a row has, int16."""
+        self._choosing.append(presence)
+        codes = self._drawn_codes(column)
+        self._choosing.pop()
+        return codes
+
+    def _there(self, column: str, presence: Presence) -> np.ndarray:
+        """Say which rows have a key, one of those that are chosen together."""
+        chosen = self._world.present(self.plan.name, presence)
+        return np.asarray(chosen[self.span.start : self.span.end, presence.columns.index(column)])
+
+    def _counted_on(self, key: KeyPlan) -> np.ndarray:
+        """Find the parents of those rows that have a key, one after the other, int64; `NONE` for the others."""
+        presence, column = self.plan.presence(key.optional), str(key.optional)
+        found = np.full(len(self), NONE)
+        if presence is not None:
+            there = self._there(column, presence)
+            before = self._world.present(self.plan.name, presence)[: self.span.start, presence.columns.index(column)]
+            places = np.count_nonzero(before) + np.arange(np.count_nonzero(there))
+            found[there] = self._world.deal(self.plan.name, str(key.foreign_key)).counted(places)
+        return found
 
     def codes_before(self, sole: Sole) -> np.ndarray:
         """Return the codes of the column that a partial key changes, before it does."""

@@ -58,6 +58,11 @@ def find_all(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarr
         return np.where(group < 0, NONE, found)
     candidates = world.candidates(name, foreign_key)
     group = candidates.groups([*columns, *ways.of_all(world, key)], relation.rows)
+    presence = relation.presence(key.optional)
+    if presence is not None:
+        # rows without the key leave the parents to the others
+        there = world.present(name, presence)[:, presence.columns.index(str(key.optional))]
+        group = np.where(there, group, NONE)
     beside = np.zeros(relation.rows, dtype=np.int64)
     if key.finds is Finds.DISTINCT and key.beside is not None:
         beside = world.whole_parents(name, key.beside)

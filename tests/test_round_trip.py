@@ -370,7 +370,8 @@ CASES = {
     "children of one kind of parent": """
         CREATE TABLE party (id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('p', 'c', 'x')), UNIQUE (id, kind));
         CREATE TABLE person (id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind = 'p'), FOREIGN KEY (id, kind) REFERENCES party (id, kind));
-        CREATE TABLE company (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, CHECK (kind IN ('c')), FOREIGN KEY (id, kind) REFERENCES party (id, kind));
+        CREATE TABLE company (id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('c')),
+            FOREIGN KEY (id, kind) REFERENCES party (id, kind));
         CREATE TABLE visit (id INTEGER PRIMARY KEY, party INTEGER, kind TEXT CHECK (kind <> 'c'), n INTEGER CHECK (n > 0) REFERENCES party,
             FOREIGN KEY (party, kind) REFERENCES party (id, kind));
         INSERT INTO party SELECT value, substr('ppppccx', 1 + value % 7, 1) FROM generate(140);

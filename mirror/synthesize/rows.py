@@ -305,7 +305,7 @@ class Rows:
     def drawn_apart(self, presence: Presence, column: str) -> np.ndarray:
         """Return the codes that are drawn for one of some keys before it is chosen together which of them a row has, int16."""
         self._choosing.append(presence)
-        codes = self._drawn_codes(column)
+        codes = self.drawn_codes(column)
         self._choosing.pop()
         return codes
 

@@ -19,6 +19,7 @@ from mirror.job import (
     SOURCES,
     TARGETS,
     Step,
+    attacked,
     inspect_source,
     learn,
     link_up,
@@ -215,18 +216,24 @@ def run(config: ConfigLike, *, no_source: bool = False, progress: Callable[[Step
     return run_once(found, no_source=True, tell=progress, stop=Stop())
 
 
-def compare(config: ConfigLike, *, progress: Callable[[Step], None] | None = None) -> Report:
+def compare(config: ConfigLike, *, privacy: bool = False, progress: Callable[[Step], None] | None = None) -> Report:
     """Hold the targets against the saved profile and the plan; the sources are not needed.
 
-    Raises ConfigError, ConnectError, ProfileError, PlanError, and ReadError when a relation is not in its target.
+    With ``privacy`` they are: rows of the sources are looked for in the targets, and a mirror of half of their units is
+    made in memory and attacked. That costs about what a run costs over again. The figures are in the report alone.
+
+    Raises ConfigError, ConnectError, ProfileError, PlanError, ReadError when a relation is not in its target, and with
+    ``privacy`` DriftError when the sources' schema is no longer that of the profile.
     """
     from mirror.compare import compare as hold_against
     from mirror.plan import plan as decide
 
-    config = _config(config, needs=TARGETS)
+    config = _config(config, needs=BOTH if privacy else TARGETS)
     saved = saved_profile(config)
+    made = decide(saved, config)
     with open_targets(config, read_only=True) as targets:
-        return hold_against(saved, decide(saved, config), targets, config, progress=steps("compare", progress))
+        report = hold_against(saved, made, targets, config, progress=steps("compare", progress))
+        return attacked(report, saved, made, targets, config, tell=progress) if privacy else report
 
 
 def watch(config: ConfigLike) -> None:

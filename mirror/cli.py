@@ -211,15 +211,26 @@ def run(
 
 
 @app.command()
-def compare(config: ConfigFile = DEFAULT, as_json: Json = False) -> None:
+def compare(
+    config: ConfigFile = DEFAULT,
+    privacy: Annotated[
+        bool, typer.Option("--privacy", help="Attack the mirror's privacy as well; reads the sources.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Score the targets against the profile.
+
+    With --privacy, look for rows of the sources in the targets, and mirror half of the sources in memory to see whether
+    one can tell which half it was. Costs about what a run costs. What is found is evidence, not proof; it is written
+    nowhere but into this report, which tells of the sources and should stay where they are. Ends with exit code 3 when
+    an attack reaches more than chance does.
 
     Example: mirror compare --json
     """
     from mirror import api, terminal
 
     with terminal.progress() as tell:
-        report = api.compare(config, progress=tell)
+        report = api.compare(config, privacy=privacy, progress=tell)
     _end_with(report, as_json=as_json)
 
 

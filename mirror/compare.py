@@ -82,6 +82,15 @@ def compare(
     return Report(tuple(checks), (*marginals, *fan_outs), tuple(world.findings), tuple(loaded), seconds)
 
 
+def stand(
+    profile: Profile, plan: Plan, targets: Mapping[str, Connector], config: Config
+) -> Mapping[RelationName, Placed]:
+    """Say where each planned relation stands in its target. Reads nothing."""
+    world = _World(profile, plan, config, (), _engines(profile), {}, [])
+    world.place(targets)
+    return world.placed
+
+
 def _tell(progress: Callable[[str, int, int], None] | None, what: str, done: int, total: int) -> None:
     if progress is not None:
         progress(what, done, total)

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from mirror.catalog import Booking, Catalog
     from mirror.config import Config, Side
     from mirror.load import Progress as LoadProgress
+    from mirror.plan import Plan
     from mirror.report.model import Report
-    from mirror_connectors.base import Connector
+    from mirror_connectors.base import Connector, Reader
     from mirror_connectors.schema import RelationName
     from mirror_profiles.profile import Profile
 
@@ -97,19 +98,10 @@ def learn(
 ) -> Profile:
     """Measure the sources and save the profile; raises ProfileError when its file cannot be written."""
     from mirror.confirm import confirmed
-    from mirror_profiles.measure import measure
     from mirror_profiles.profile import save
 
     try:
-        made = measure(
-            link_up(config, schema),
-            sources,
-            k=config.privacy.k,
-            sample=config.run.sample,
-            copy=copied(config, schema),
-            unit=units(config, schema),
-            progress=steps("profile", tell),
-        )
+        made = measured(config, link_up(config, schema), sources, tell)
     except ReadError as error:
         raise ReadError(f"{error}; `mirror check` lists what cannot be read, and exclude leaves it out") from error
     made = confirmed(made, sources)
@@ -120,6 +112,23 @@ def learn(
     except OSError as error:
         raise ProfileError(f"wanted to write the profile to {path}, found: {error.strerror}") from error
     return made
+
+
+def measured(
+    config: Config, schema: Schema, sources: Mapping[str, Reader], tell: Callable[[Step], None] | None = None
+) -> Profile:
+    """Measure whatever gives the rows of a schema, links included, as the configuration says; saves nothing."""
+    from mirror_profiles.measure import measure
+
+    return measure(
+        schema,
+        sources,
+        k=config.privacy.k,
+        sample=config.run.sample,
+        copy=copied(config, schema),
+        unit=units(config, schema),
+        progress=steps("profile", tell),
+    )
 
 
 def copied(config: Config, schema: Schema) -> frozenset[RelationName]:
@@ -336,6 +345,34 @@ def _refuse_known(config: Config, catalog: Catalog, targets: Mapping[str, Connec
                         f"wanted a database of its own for targets.{target} ({other.shown_url}), found that "
                         f"sources.{name} is the same one; nothing was written"
                     )
+
+
+def attacked(
+    report: Report,
+    profile: Profile,
+    plan: Plan,
+    targets: Mapping[str, Connector],
+    config: Config,
+    *,
+    tell: Callable[[Step], None] | None,
+) -> Report:
+    """Add to a comparison what attacks on privacy reach; raises DriftError when the sources are not as they were profiled."""
+    from mirror.attacks import attack
+    from mirror.compare import stand
+
+    started = time.perf_counter()
+    with open_sources(config) as sources:
+        changes = [
+            line
+            for name, source in sources.items()
+            for line in drift(profile, name, inspect_source(config, name, source))
+        ]
+        if changes:
+            raise DriftError(changes)
+        placed = stand(profile, plan, targets, config)
+        attacks, findings = attack(profile, sources, placed, config, progress=steps("compare", tell))
+    seconds = report.seconds + time.perf_counter() - started
+    return replace(report, attacks=attacks, findings=(*report.findings, *findings), seconds=seconds)
 
 
 def _heeding(stop: Stop, tell: Callable[[Step], None] | None, state: str) -> Callable[[Step], None]:

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from mirror.report import Check, Loaded, Report, Score, lines, render, to_json
+from mirror.report.model import Attack
 from mirror_connectors import Finding
 
 REPORT = Report(
@@ -101,6 +102,35 @@ def test_every_failing_check_and_score_is_listed_however_many() -> None:
     text = "\n".join(lines(Report(checks, (*good, *scores))))
     assert all(f"(k{i})" in text and f"a.b.c.x{i} " in text for i in range(50))
     assert "good0" not in text
+
+
+def test_attacks_are_told_beside_chance_and_fail_the_report_beyond_it() -> None:
+    reached = Attack("exact match", "crm.main.customer", 2000, 0.01, 0.006, 0.015, 0.0, 0.004)
+    chance = replace(reached, metric="membership", rows=500, low=0.004)
+    near = replace(reached, metric="closest record", judged=False)
+    report = replace(REPORT, checks=(), scores=(), findings=(), loaded=(), attacks=(reached, chance, near))
+    text = "\n".join(lines(report))
+    assert (
+        text
+        == """\
+FAILED: 0 violations in 0 checks, 1 of 3 attacks beyond chance
+
+Attack: exact match; evidence, not proof
+  relation            rows  share   95 % interval       by chance                                                     verdict
+  crm.main.customer  2,000  1.00%  0.60% to 1.50%  0.00% to 0.40%  more than chance: look at what else writes into the target
+
+Attack: membership; evidence, not proof
+  relation           units  share   95 % interval       by chance              verdict
+  crm.main.customer    500  1.00%  0.40% to 1.50%  0.00% to 0.40%  no more than chance
+
+Attack: closest record; evidence, not proof
+  relation            rows  share   95 % interval       by chance     verdict
+  crm.main.customer  2,000  1.00%  0.60% to 1.50%  0.00% to 0.40%  no verdict"""
+    )
+    told = json.loads(to_json(report))
+    assert [one["passed"] for one in told["attacks"]] == [False, True, True]
+    assert told["passed"] is False
+    assert replace(report, attacks=(chance, near)).passed
 
 
 @pytest.mark.parametrize("name", ["[red]x[/red]", "[/]", "\x1b[31mred", "a\nFAILED", "\u202eabc", "naïve 文"])

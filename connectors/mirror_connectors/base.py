@@ -63,21 +63,36 @@ class Load(Protocol):
         """Make the new rows the target's. After this nothing can fail."""
 
 
-class Connector(Protocol):
+class Reader(Protocol):
+    """What gives rows: an open database, or relations that are held in memory."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine whose types the rows have."""
+
+    @property
+    def noticed(self) -> tuple[Finding, ...]:
+        """What only reading rows can show: values of the source that no Arrow type holds, and what stands for them."""
+
+    def count(self, relation: Relation) -> int:
+        """Exact number of rows. Raises ReadError."""
+
+    def read(
+        self, relation: Relation, *, columns: Sequence[str] | None = None, sample: Sample | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield batches (at most 65,536 rows) of the columns' Arrow types, in declared order. Raises ReadError."""
+
+
+class Connector(Reader, Protocol):
     """One database, opened for reading in one consistent snapshot, or for writing. The only object that holds a resource.
 
     The session opens at the first call that needs it and ends with `close`.
     """
 
-    engine: Engine
     source: str
     """The first part of every relation's name."""
     shown_url: str
     """The URL without its password."""
-
-    @property
-    def noticed(self) -> tuple[Finding, ...]:
-        """What only reading rows can show: values of the source that no Arrow type holds, and what stands for them."""
 
     def inspect(
         self, *, keep: Callable[[str, str], bool] | None = None, objects: Collection[ObjectKind] = ()
@@ -87,14 +102,6 @@ class Connector(Protocol):
         ``objects`` are those whose text is read as well, into `Schema.objects`; what the engine's connector cannot read is a finding.
         Raises ConnectError when no session can be opened.
         """
-
-    def count(self, relation: Relation) -> int:
-        """Exact number of rows. Raises ReadError."""
-
-    def read(
-        self, relation: Relation, *, columns: Sequence[str] | None = None, sample: Sample | None = None
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield batches (at most 65,536 rows) of the columns' Arrow types, in declared order. Raises ReadError."""
 
     def query(self, statement: Executable) -> pa.Table:
         """Run one SQLAlchemy Core SELECT built from `mirror_connectors.sql.table`; the engine's dialect quotes and binds. Raises ReadError."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def to_json(report: Report) -> str:
-    """Spell a report: the verdict and the sums first, then every check, score, finding and loaded relation.
+    """Spell a report: the verdict and the sums first, then every check, score, attack, finding and loaded relation.
 
     >>> from mirror.report.model import Check, Report
     >>> print(to_json(Report(checks=(Check("unique", "crm.main.customer(email)", 2),), scores=())))
@@ -28,6 +28,7 @@ def to_json(report: Report) -> str:
         "means": {metric: report.mean(metric) for metric in dict.fromkeys(score.metric for score in report.scores)},
         "checks": [{**asdict(check), "passed": check.passed} for check in report.checks],
         "scores": [{**asdict(score), "passed": score.passed} for score in report.scores],
+        "attacks": [{**asdict(one), "passed": one.passed, "verdict": one.verdict} for one in report.attacks],
         "findings": [asdict(finding) for finding in report.findings],
         "loaded": [asdict(loaded) for loaded in report.loaded],
     }

@@ -45,6 +45,45 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Attack:
+    """What one attack on the privacy of one relation reached, beside what chance alone reaches: evidence, and no proof."""
+
+    metric: str
+    """``exact match``, ``membership`` or ``closest record``."""
+    where: str
+    rows: int
+    """Rows, or units, that were attacked."""
+    value: float
+    """Share of them for which the attack succeeds; see the metric."""
+    low: float
+    """The 95 % interval of the value."""
+    high: float
+    chance_low: float
+    """What rows that nobody copied reach in 95 of 100 cases."""
+    chance_high: float
+    judged: bool = True
+    """Whether it has a verdict at all: how near records lie proves nothing, and is never a pass."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether chance explains what the attack reached: the intervals meet, or there is no verdict."""
+        return not self.judged or self.low <= self.chance_high
+
+    @property
+    def verdict(self) -> str:
+        """What to make of it, in words."""
+        if not self.judged:
+            return "no verdict"
+        return "no more than chance" if self.passed else f"more than chance: look at {_LOOK_AT[self.metric]}"
+
+
+_LOOK_AT = {
+    "exact match": "what else writes into the target",
+    "membership": "privacy.k and what the profile shows",
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """Rows that one run wrote into one relation."""
 
@@ -62,11 +101,14 @@ class Report:
     findings: tuple[Finding, ...] = ()
     loaded: tuple[Loaded, ...] = ()
     seconds: float = 0.0
+    attacks: tuple[Attack, ...] = ()
+    """Only if they were asked for."""
 
     @property
     def passed(self) -> bool:
-        """Whether every check holds and every score reaches its threshold."""
-        return all(check.passed for check in self.checks) and all(score.passed for score in self.scores)
+        """Whether every check holds, every score reaches its threshold, and no attack reaches more than chance does."""
+        held = all(check.passed for check in self.checks) and all(score.passed for score in self.scores)
+        return held and all(attack.passed for attack in self.attacks)
 
     @property
     def violations(self) -> int:

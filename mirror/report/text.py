@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from mirror.report.model import Check, Report, Score
+    from mirror.report.model import Attack, Check, Report, Score
 
 _WORST = 10
 
@@ -75,6 +75,8 @@ def _verdict(report: Report) -> str:
     metrics = dict.fromkeys(score.metric for score in report.scores)
     means = "".join(f", {metric}s {report.mean(metric):.3f}" for metric in metrics)
     under = f", {low} scores under their threshold" if low else ""
+    beyond = sum(not one.passed for one in report.attacks)
+    under += f", {beyond} of {len(report.attacks)} attacks beyond chance" if report.attacks else ""
     unchecked = sum(finding.what.startswith("not checked") for finding in report.findings)
     aside = f"; {unchecked} could not be checked, see the findings" if unchecked else ""
     return f"{'PASSED' if report.passed else 'FAILED'}: {checks}{means}{under}{aside}"
@@ -94,8 +96,27 @@ def _sections(report: Report) -> Iterator[_Section]:
     others = [score for score in report.scores if score.metric != "marginal"]
     for metric, found in groupby(others, key=lambda score: score.metric):
         yield _Section(f"{metric.capitalize()}s", (metric, "score"), tuple(_worst(list(found))))
+    for metric, attacks in groupby(report.attacks, key=lambda one: one.metric):
+        heads = ("relation", _ATTACKED[metric], "share", "95 % interval", "by chance", "verdict")
+        shown = tuple((_attack(one), not one.passed) for one in attacks)
+        yield _Section(f"Attack: {metric}; evidence, not proof", heads, shown)
     if report.loaded:
         yield _Section("Rows", ("relation", "rows", "seconds", "rows/s"), tuple(_loaded(report)))
+
+
+_ATTACKED = {"exact match": "rows", "membership": "units", "closest record": "rows"}
+
+
+def _attack(one: Attack) -> tuple[str, ...]:
+    chance = f"{one.chance_low:.2%} to {one.chance_high:.2%}"
+    return (
+        _shown(one.where),
+        f"{one.rows:,}",
+        f"{one.value:.2%}",
+        f"{one.low:.2%} to {one.high:.2%}",
+        chance,
+        one.verdict,
+    )
 
 
 def _kinds(report: Report) -> Iterator[tuple[tuple[str, ...], bool]]:

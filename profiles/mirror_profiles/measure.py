@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from mirror_connectors.base import Connector, Sample
+from mirror_connectors.base import Reader, Sample
 from mirror_profiles import dependence
 from mirror_profiles.columns import numeric
 from mirror_profiles.columns import order as order_of
@@ -42,7 +42,7 @@ Progress = Callable[[str, int, int], None]
 
 def measure(
     schema: Schema,
-    sources: Mapping[str, Connector],
+    sources: Mapping[str, Reader],
     *,
     k: int = 10,
     sample: int = 500_000,
@@ -135,13 +135,13 @@ def _tell(progress: Progress | None, what: str, done: int, total: int) -> None:
         progress(what, done, total)
 
 
-def provenance_of(name: str, connector: Connector, schema: Schema) -> Provenance:
+def provenance_of(name: str, connector: Reader, schema: Schema) -> Provenance:
     """Say where a source's part of a profile comes from, and when."""
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ")
     return Provenance(name, str(connector.engine), schema.of_source(name).fingerprint, at)
 
 
-def _read(schema: Schema, relation: Relation, connector: Connector, sample: int) -> Read:
+def _read(schema: Schema, relation: Relation, connector: Reader, sample: int) -> Read:
     rows = connector.count(relation)
     keys = {column for key in schema.foreign_keys if key.child == relation.name for column in key.columns}
     keys |= {column for key in schema.foreign_keys if key.parent == relation.name for column in key.parent_columns}

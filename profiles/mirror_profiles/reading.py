@@ -18,7 +18,7 @@ from mirror_profiles.profile import Aspect
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from mirror_connectors.base import Connector, Sample
+    from mirror_connectors.base import Reader, Sample
     from mirror_connectors.schema import ForeignKey, Relation, RelationName, Schema
     from mirror_profiles.columns.kinds import Marginal
     from mirror_profiles.profile import Agreement, FanOut
@@ -155,7 +155,7 @@ class Context:
         return [key for key in self.owner.values() if owner and key.parent == owner.parent and key.child != name]
 
 
-def read_table(relation: Relation, names: Sequence[str], connector: Connector, sample: Sample | None) -> pa.Table:
+def read_table(relation: Relation, names: Sequence[str], connector: Reader, sample: Sample | None) -> pa.Table:
     """Read columns of a relation, in declared order. Raises ReadError."""
     fields = pa.schema([(column.name, column.type) for column in relation.columns if column.name in names])
     batches = list(connector.read(relation, columns=fields.names, sample=sample))
@@ -163,7 +163,7 @@ def read_table(relation: Relation, names: Sequence[str], connector: Connector, s
 
 
 def matched(
-    keys: Sequence[ForeignKey], reads: Mapping[RelationName, Read], sources: Mapping[str, Connector]
+    keys: Sequence[ForeignKey], reads: Mapping[RelationName, Read], sources: Mapping[str, Reader]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return for each foreign key the parent row of every child row, over whole keys even where columns are sampled.
 

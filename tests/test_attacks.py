@@ -215,7 +215,7 @@ def test_rows_that_strangers_share_in_the_source_are_chance_and_siblings_are_not
 def test_rows_that_many_share_or_that_say_little_are_not_counted() -> None:
     often = {name: [value for value in values for _ in range(5)] for name, values in rare(0, 100).items()}
     assert matched(often, rare(0, 100), list(range(500)), k=5) is None
-    few = {"a": [0, 1] * 500, "b": ["x", "y"] * 500, "c": [None, 1.0] * 500}
+    few: dict[str, list[object]] = {"a": [0, 1] * 500, "b": ["x", "y"] * 500, "c": [None, 1.0] * 500}
     assert matched(few, few, list(range(1000)), k=2000) is None
 
 

@@ -59,9 +59,9 @@ def drawn(found: Dependence, *candidates: Candidate, seed: int = 1) -> np.ndarra
     return Sampler(found).draw(seen_by(found, *candidates), uniforms)
 
 
-def leaf_of(found: Dependence, tree: Tree, seen: list[np.ndarray], row: int) -> int:
+def leaf_of(found: Dependence, seen: list[np.ndarray], row: int) -> int:
     """Which line of the shares a row is drawn by, step by step as the tree's description says."""
-    feature, threshold, left = (column.tolist() for column in tree.splits.values.T.astype(int))
+    feature, threshold, left = (column.tolist() for column in found.tree.splits.values.T.astype(int))
     node = 0
     while feature[node] >= 0:
         groups = found.explainers[feature[node]].groups
@@ -115,7 +115,7 @@ def test_what_was_planted_is_found_and_drawn_again(nominal: bool) -> None:
     found = learned(target, *others, planted, nominal=nominal)
     # below each of six kinds twelve columns are tried: one split of some fifty is chance
     assert len({"kind", *names(found)}) == len(found.explainers) <= 2
-    assert np.allclose(found.trees[0].shares.values.sum(1), 1, atol=1e-6)
+    assert np.allclose(found.tree.shares.values.sum(1), 1, atol=1e-6)
     assert_same_joint(joint(kind, target), joint(kind, drawn(found, planted, *others)))
 
 
@@ -249,7 +249,7 @@ def test_where_it_is_asked_for_the_shares_of_all_rows_stand_alone(codes: np.ndar
         return
     assert found is not None
     assert found.explainers == ()
-    [tree] = found.trees
+    tree = found.tree
     assert tree.shares.values.tolist() == pytest.approx(np.bincount(codes, minlength=3)[None] / len(codes))
     uniforms = (np.arange(1_000) + 0.5) / 1_000
     assert np.bincount(Sampler(found).draw([], uniforms), minlength=3) / 1_000 == pytest.approx(
@@ -295,7 +295,7 @@ def test_a_column_without_nulls_gets_none() -> None:
     target = np.where(kind == 1, rng.integers(1, 400, 4_000), rng.integers(350, 400, 4_000))
     for nominal in (False, True):
         found = learned(target, candidate("kind", kind), k=30, nominal=nominal)
-        assert (found.trees[0].shares.values[:, 0] == 0).all()
+        assert (found.tree.shares.values[:, 0] == 0).all()
 
 
 def test_what_explains_is_named_as_it_is() -> None:
@@ -356,7 +356,7 @@ def test_trees_are_sound(made: tuple[np.ndarray, list[np.ndarray], np.ndarray, i
 
 @st.composite
 def dependences(draw: st.DrawFn) -> tuple[Dependence, list[np.ndarray]]:
-    """Random trees over random groups, shares with gaps at either end, and codes beyond those that the source showed."""
+    """A random tree over random groups, shares with gaps at either end, and codes beyond those that the source showed."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     rows, codes = draw(st.integers(1, 40)), draw(st.integers(1, 6))
     explainers, seen = [], []
@@ -364,20 +364,18 @@ def dependences(draw: st.DrawFn) -> tuple[Dependence, list[np.ndarray]]:
         size, groups = draw(st.integers(1, 5)), draw(st.integers(1, 4))
         explainers.append(Explainer(f"e{number}", None, tuple(rng.integers(0, groups, size + 1).tolist())))
         seen.append(rng.integers(0, size + 3, rows).astype(np.int16))
-    trees = []
-    for _ in range(draw(st.integers(1, 3))):
-        nodes = [[-1, 0, 0]]
-        at = 0
-        while at < len(nodes):
-            if explainers and len(nodes) < 9 and rng.random() < 0.6:
-                nodes[at] = [int(rng.integers(0, len(explainers))), int(rng.integers(0, 3)), len(nodes)]
-                nodes += [[-1, 0, 0], [-1, 0, 0]]
-            at += 1
-        leaves = sum(node[0] < 0 for node in nodes)
-        shares = rng.random((leaves, codes)) * (rng.random((leaves, codes)) < 0.6)
-        shares[shares.sum(1) == 0, rng.integers(0, codes)] = 1
-        trees.append(Tree(Table(np.array(nodes)), Table(shares / shares.sum(1, keepdims=True))))
-    return Dependence(tuple(explainers), tuple(trees), released=TAG), seen
+    nodes = [[-1, 0, 0]]
+    at = 0
+    while at < len(nodes):
+        if explainers and len(nodes) < 9 and rng.random() < 0.6:
+            nodes[at] = [int(rng.integers(0, len(explainers))), int(rng.integers(0, 3)), len(nodes)]
+            nodes += [[-1, 0, 0], [-1, 0, 0]]
+        at += 1
+    leaves = sum(node[0] < 0 for node in nodes)
+    shares = rng.random((leaves, codes)) * (rng.random((leaves, codes)) < 0.6)
+    shares[shares.sum(1) == 0, rng.integers(0, codes)] = 1
+    tree = Tree(Table(np.array(nodes)), Table(shares / shares.sum(1, keepdims=True)))
+    return Dependence(tuple(explainers), tree, released=TAG), seen
 
 
 @given(dependences(), st.integers(0, 9))
@@ -388,15 +386,12 @@ def test_rows_are_drawn_one_by_one_as_all_at_once(made: tuple[Dependence, list[n
     uniforms = np.random.default_rng(seed).choice([0.0, 1 - 2.0**-53, *np.random.default_rng(seed).random(4)], rows)
     codes = Sampler(found).draw(seen, uniforms)
     assert codes.dtype == np.int16
-    trees = len(found.trees)
     for row, code in enumerate(codes.tolist()):
-        which = min(int(uniforms[row] * trees), trees - 1)
-        tree, rest = found.trees[which], uniforms[row] * trees - which
-        shares = tree.shares.values[leaf_of(found, tree, seen, row)].astype(float)
+        shares = found.tree.shares.values[leaf_of(found, seen, row)].astype(float)
         upper = shares.cumsum() / shares.sum()
         assert shares[code] > 0
-        assert upper[code] >= rest - 1e-9
-        assert code == 0 or upper[code - 1] <= rest + 1e-9
+        assert upper[code] >= uniforms[row] - 1e-9
+        assert code == 0 or upper[code - 1] <= uniforms[row] + 1e-9
 
 
 def test_a_uniform_next_to_one_stays_in_its_leaf() -> None:
@@ -414,7 +409,7 @@ def test_a_uniform_next_to_one_stays_in_its_leaf() -> None:
     shares = np.zeros((leaves, 3))
     shares[:, 1] = 1
     found = Dependence(
-        (Explainer("e", None, tuple(groups.tolist())),), (Tree(Table(np.array(nodes)), Table(shares)),), released=TAG
+        (Explainer("e", None, tuple(groups.tolist())),), Tree(Table(np.array(nodes)), Table(shares)), released=TAG
     )
     for uniform in (0.0, 0.5, np.nextafter(1.0, 0.0)):
         assert (Sampler(found).draw([groups.astype(np.int16)], np.full(leaves, uniform)) == 1).all()
@@ -427,11 +422,10 @@ def test_what_was_drawn_is_as_likely_as_its_leaves_say(made: tuple[Dependence, l
     rows = len(seen[0]) if seen else 20
     codes = Sampler(found).draw(seen, np.random.default_rng(1).random(rows))
     wanted = [
-        np.log(max(tree.shares.values[leaf_of(found, tree, seen, row), code], 1e-3))
-        for tree in found.trees
+        np.log(max(found.tree.shares.values[leaf_of(found, seen, row), code], 1e-3))
         for row, code in enumerate(codes.tolist())
     ]
-    assert Sampler(found).likelihood(seen, codes) == pytest.approx(sum(wanted) / len(found.trees), abs=1e-3)
+    assert Sampler(found).likelihood(seen, codes) == pytest.approx(sum(wanted), abs=1e-3)
 
 
 # ----------------------------------------------------------------------------------------------- told of k units only
@@ -464,9 +458,9 @@ def test_nothing_rests_on_fewer_than_k_units(
     planted = candidate("one", parts[0]), candidate("two", parts[1])
     found = fit(target, *planted, k=k, nominal=nominal, units=units if owned else None, always=True)
     assert found is not None
-    [tree] = found.trees
+    tree = found.tree
     seen = seen_by(found, *planted)
-    leaf = np.array([leaf_of(found, tree, seen, row) for row in range(len(target))])
+    leaf = np.array([leaf_of(found, seen, row) for row in range(len(target))])
     for number, shares in enumerate(tree.shares.values.astype(float)):
         mine = leaf == number
         # leaves are grown of rows and units that are there
@@ -507,11 +501,11 @@ def test_one_unit_of_ten_thousand_rows_cannot_make_an_entry(nominal: bool) -> No
     units = np.append(np.arange(5_000) // 5, np.full(10_000, 1_000))
     found = fit(target, candidate("kind", kind), k=10, nominal=nominal, units=units)
     assert found is not None
-    assert (found.trees[0].shares.values[:, 5] == 0).all()
+    assert (found.tree.shares.values[:, 5] == 0).all()
     # who counts rows would tell of it
     found = fit(target, candidate("kind", kind), k=10, nominal=nominal)
     assert found is not None
-    assert (found.trees[0].shares.values[:, 5] > 0.5).any()
+    assert (found.tree.shares.values[:, 5] > 0.5).any()
 
 
 @pytest.mark.parametrize("nominal", [False, True])
@@ -520,7 +514,7 @@ def test_a_rare_code_does_not_become_a_frequent_one(nominal: bool) -> None:
     codes = np.repeat([1, 2, 3, 6], [900, 700, 3, 500])
     found = fit(codes, k=10, nominal=nominal, always=True)
     assert found is not None
-    shares = found.trees[0].shares.values[0]
+    shares = found.tree.shares.values[0]
     assert shares[[1, 2, 6]] == pytest.approx(np.array([900, 700, 500]) / len(codes), abs=3 / len(codes))
     assert shares[[0, 3, 4, 5]].sum() == pytest.approx(0, abs=1e-6)
 

@@ -99,12 +99,11 @@ def assert_sound(profile: Profile) -> None:
 
 
 def assert_trees(dependence: Dependence, codes: int) -> None:
-    assert dependence.trees
-    for tree in dependence.trees:
-        inner = tree.splits.values[:, 0] >= 0
-        assert set(tree.splits.values[inner, 0].astype(int)) <= set(range(len(dependence.explainers)))
-        assert tree.shares.values.shape == (np.count_nonzero(~inner), codes)
-        assert np.allclose(tree.shares.values.sum(1), 1, atol=1e-5)
+    tree = dependence.tree
+    inner = tree.splits.values[:, 0] >= 0
+    assert set(tree.splits.values[inner, 0].astype(int)) <= set(range(len(dependence.explainers)))
+    assert tree.shares.values.shape == (np.count_nonzero(~inner), codes)
+    assert np.allclose(tree.shares.values.sum(1), 1, atol=1e-5)
 
 
 def needs(profile: Profile, name: RelationName, column: ColumnProfile, above: tuple[str, ...]) -> None:

@@ -19,7 +19,6 @@ from mirror_profiles.privacy import (
     released_ranks,
     released_runs,
     released_share,
-    released_shares,
 )
 
 K = 5
@@ -38,20 +37,23 @@ def test_a_share_tells_of_k_rows_or_of_none(part: int, rest: int, k: int) -> Non
         assert part < k or rest < 2 or found == released_share(part, part + rest - 1, k=k)
 
 
-# --------------------------------------------------------------------------------------------------------------- shares
+# ---------------------------------------------------------------------------------------------------------------- pools
 
 
 @dataclass(frozen=True)
 class Counted:
-    """Counts full of entries beside the threshold, shares of a coarser table, and groups, of which 0 is NULL's."""
+    """Counts full of entries beside the threshold, code 0 for NULL, and the shares of a coarser table."""
 
     counts: np.ndarray
     base: np.ndarray
-    groups: np.ndarray
 
     def shares(self, counts: np.ndarray | None = None) -> np.ndarray:
-        seen = self.counts if counts is None else counts
-        return released_shares(seen, self.base, self.groups, k=K)
+        return pools(self.counts if counts is None else counts, self.base, k=K)
+
+
+def pools(counts: np.ndarray, base: np.ndarray, *, k: int) -> np.ndarray:
+    """Release pools of rows that are units of their own."""
+    return released_pools(counts, counts, base, k=k)
 
 
 @st.composite
@@ -61,8 +63,7 @@ def tables(draw: st.DrawFn) -> Counted:
     count = st.sampled_from([0, 0, 0, 1, 2, K - 1, K, K + 1, 50])
     counts = np.array(draw(st.lists(count, min_size=size, max_size=size))).reshape(-1, codes)
     base = np.random.default_rng(draw(st.integers(0, 9))).choice([0.1, 1.0, 3.0], counts.shape)
-    groups = [0, *draw(st.lists(st.integers(1, 2), min_size=codes - 1, max_size=codes - 1))]
-    return Counted(counts, base / base.sum(1, keepdims=True), np.array(groups))
+    return Counted(counts, base / base.sum(1, keepdims=True))
 
 
 @given(tables())
@@ -82,21 +83,19 @@ def test_shares_are_shares(made: Counted) -> None:
 
 def left_over(made: Counted) -> np.ndarray:
     """Which entries are neither released nor part of a pool that is, in cells that keep some value."""
-    counts, groups = made.counts, made.groups
-    low = np.asarray(counts < K)
-    pools = np.stack([np.where(low & (groups == group), counts, 0).sum(1) for group in range(3)], axis=1)
-    left = low & np.less(pools, K)[:, groups]
-    together = np.where(left & (groups > 0), counts, 0).sum(1)
-    left &= (groups == 0) | np.less(together, K)[:, None]
-    keeps = np.logical_or(counts >= K, low & ~left)[:, groups > 0].any(1)
+    low = np.asarray(made.counts < K)
+    values = np.arange(low.shape[1]) > 0
+    together = np.where(low & values, made.counts, 0).sum(1) >= K
+    left = low & ~(together[:, None] & values)
+    keeps = np.logical_or(made.counts >= K, low & ~left)[:, 1:].any(1)
     return np.asarray(left & keeps[:, None])
 
 
 @given(tables(), st.integers(0, 9))
 @settings(max_examples=300)
-@example(Counted(np.array([[0, K - 1, 0, 50]]), np.array([[0.1, 0.2, 0.3, 0.4]]), np.array([0, 1, 1, 2])), 0)
-@example(Counted(np.array([[0, K - 1, 2, 0]]), np.array([[0.1, 0.2, 0.3, 0.4]]), np.array([0, 1, 1, 1])), 0)
-@example(Counted(np.array([[0, 4, 50], [0, 4, 50]]), np.full((2, 3), 1 / 3), np.array([0, 1, 2])), 0)
+@example(Counted(np.array([[0, K - 1, 0, 50]]), np.array([[0.1, 0.2, 0.3, 0.4]])), 0)
+@example(Counted(np.array([[0, K - 1, 2, 0]]), np.array([[0.1, 0.2, 0.3, 0.4]])), 0)
+@example(Counted(np.array([[0, 4, 50], [0, 4, 50]]), np.full((2, 3), 1 / 3)), 0)
 def test_where_few_rows_are_cannot_be_read(made: Counted, seed: int) -> None:
     """Deal the rows of all entries below k anew: the table is the same, so it does not say in which of them they were.
 
@@ -104,25 +103,23 @@ def test_where_few_rows_are_cannot_be_read(made: Counted, seed: int) -> None:
     sum over all of them; and where not even that is told, they might as well not be there.
     """
     rng = np.random.default_rng(seed)
-    counts, groups = made.counts.copy(), made.groups
+    counts = made.counts.copy()
+    values = np.arange(counts.shape[1]) > 0
     left = left_over(made)
     for cell in range(len(counts)):
-        for group in range(3):
-            low = np.flatnonzero((groups == group) & (counts[cell] < K) & ~left[cell])
-            if len(low):
-                # as evenly as can be, from the last entry on
-                rows = int(counts[cell, low].sum())
-                pooled = rows >= K or (
-                    group > 0 and np.where(made.counts[cell] < K, made.counts[cell], 0)[groups > 0].sum() >= K
-                )
-                counts[cell, low] = rows // len(low) if pooled else 0
-                counts[cell, low[::-1][: rows % len(low) if pooled else 0]] += 1
+        low = np.flatnonzero(values & (counts[cell] < K) & ~left[cell])
+        if len(low):
+            # as evenly as can be, from the last entry on
+            rows = int(counts[cell, low].sum())
+            pooled = rows >= K
+            counts[cell, low] = rows // len(low) if pooled else 0
+            counts[cell, low[::-1][: rows % len(low) if pooled else 0]] += 1
     for _ in range(20):
         code = rng.integers(counts.shape[1])
         inside = np.flatnonzero(left[:, code])
         if len(inside) > 1:
             giver, taker = rng.choice(inside, 2, replace=False)
-            same = left[taker] & ((groups > 0) == (groups[code] > 0))
+            same = left[taker] & (values == values[code])
             if counts[giver, code] and counts[taker, same].sum() + 1 < K:
                 counts[giver, code] -= 1
                 counts[taker, code] += 1
@@ -134,46 +131,38 @@ def test_where_few_rows_are_cannot_be_read(made: Counted, seed: int) -> None:
 def test_rare_codes_stay_as_rare_as_they_are() -> None:
     """In each of 40 cells one row in twenty has the third code: 3 rows of 60, never enough to be told, 120 in all."""
     counts = np.tile([0, 45, 12, 3], (40, 1))
-    groups = np.array([0, 1, 2, 3])
-    base = np.full((40, 4), [0.0, 0.75, 0.2, 0.05])
-    shares = released_shares(counts, base, groups, k=10)
+    shares = pools(counts, np.full((40, 4), [0.0, 0.75, 0.2, 0.05]), k=10)
     assert np.allclose(shares, [0, 0.75, 0.2, 0.05])
     # of NULL as well; but a cell that knows only NULL is given nothing
     mixed = np.array([[300, 0, 0, 0], *[[4, 45, 12, 0]] * 20])
-    shares = released_shares(mixed, np.full((21, 4), [0.2, 0.6, 0.15, 0.05]), groups, k=10)
+    shares = pools(mixed, np.full((21, 4), [0.2, 0.6, 0.15, 0.05]), k=10)
     assert shares[0].tolist() == [1, 0, 0, 0]
     assert np.allclose(shares[1:], [4 / 61, 45 / 61, 12 / 61, 0])
 
 
 def test_a_large_cell_is_given_little_of_what_it_never_showed() -> None:
     counts = np.array([[0, 100_000, 0], *[[0, 30, 6]] * 5])
-    shares = released_shares(counts, np.full((6, 3), [0.0, 0.9, 0.1]), np.array([0, 1, 2]), k=10)
+    shares = pools(counts, np.full((6, 3), [0.0, 0.9, 0.1]), k=10)
     assert 0 < shares[0, 2] < 2e-4
     assert np.allclose(shares[1:, 2], 0.12, atol=0.02)
 
 
-def test_rare_values_are_pooled_with_near_ones_then_with_all_but_never_with_the_first_group() -> None:
+def test_rare_values_are_pooled_but_never_with_null() -> None:
     base = np.array([[0.25, 0.25, 0.25, 0.125, 0.125]])
-    groups = np.array([0, 1, 1, 2, 2])
-    # the second group has a pool of its own
-    assert (released_shares(np.array([[20, 6, 6, 0, 8]]), base, groups, k=10) * 32).tolist() == [[20, 6, 6, 0, 0]]
-    # neither has; both together do
-    assert (released_shares(np.array([[20, 4, 2, 0, 6]]), base, groups, k=10) * 32).tolist() == [[20, 4, 4, 2, 2]]
-    # the first group's nine rows help nobody
-    assert (released_shares(np.array([[9, 4, 0, 0, 30]]), base, groups, k=10)).tolist() == [[0, 0, 0, 0, 1]]
+    assert np.allclose(pools(np.array([[20, 4, 2, 0, 6]]), base, k=10) * 32, [[20, 4, 4, 2, 2]])
+    # nine NULLs help nobody
+    assert pools(np.array([[9, 4, 0, 0, 30]]), base, k=10).tolist() == [[0, 0, 0, 0, 1]]
 
 
 def test_what_never_occurs_stays_impossible() -> None:
     counts = np.array([[500, 0, 0, 0], [3, 200, 300, 100]])
-    base = np.full((2, 4), 0.25)
-    shares = released_shares(counts, base, np.array([0, 1, 1, 1]), k=10)
+    shares = pools(counts, np.full((2, 4), 0.25), k=10)
     assert shares.tolist() == [[1, 0, 0, 0], [0, 200 / 600, 300 / 600, 100 / 600]]
 
 
 def test_a_cell_that_may_say_nothing_says_what_the_coarser_one_says() -> None:
     base = np.array([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]])
-    shares = released_shares(np.array([[4, 0, 1], [0, 0, 0]]), base, np.array([0, 1, 2]), k=10)
-    assert shares.tolist() == base.tolist()
+    assert np.allclose(pools(np.array([[4, 0, 1], [0, 0, 0]]), base, k=10), base)
 
 
 # ------------------------------------------------------------------------------------------------------- runs and pools

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MOST_COPIED = 10_000
 """Rows beyond which a relation is no look-up table."""
 _TRACE = 1e-9
+"""What each code has of a base that may not know it: where a whole pool is unknown there, it is divided evenly."""
 _FIRM = 5
 """Times the threshold: cells of more rows are not given more of the rare codes that were summed over many cells."""
 
@@ -113,47 +114,41 @@ def released_share(part: int, whole: int, *, k: int) -> float:
     return part / whole if part >= k else 0.0
 
 
-def released_shares(
-    counts: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int, units: np.ndarray | None = None
-) -> np.ndarray:
-    """Turn counts into shares that rest on at least ``k`` rows each; shape (cells, codes), rows sum to 1.
+def released_pools(counts: np.ndarray, units: np.ndarray, base: np.ndarray, *, k: int) -> np.ndarray:
+    """Turn counts of codes that have no order into shares; all arrays are of shape (cells, codes), rows of the result sum to 1.
 
-    With ``units``, a lower bound of how many units stand behind each entry, it is they of whom there are at least ``k``.
-
-    An entry of at least ``k`` rows is released as it is. Those below are pooled within ``groups`` (group of each code), and what then
-    remains below in one pool of all groups but the first, number 0, which holds NULL: a pool of at least ``k`` rows is released and
-    divided by ``base``, the shares that were released for a coarser cell. What still remains is summed code by code over all cells, and
-    a sum of at least ``k`` rows goes back to them. Smaller sums vanish, so a combination that few rows show cannot be read from its
-    presence; a cell that keeps nothing says what ``base`` says.
+    Code 0 is NULL. An entry behind which at least ``k`` of ``units`` stand (a lower bound of how many units there are) is released as it is.
+    The values below are pooled: a pool of at least ``k`` units is released and divided by ``base``, the shares that were released for a
+    coarser cell, or evenly where that knows none of them. What still remains is summed code by code over all cells, and a sum of at least
+    ``k`` units goes back to them. Smaller sums vanish, so a combination that few rows show cannot be read from its presence; a cell that
+    keeps nothing says what ``base`` says.
     """
-    units = counts if units is None else units
+    base = base + _TRACE
     kept = np.where(units >= k, counts, 0).astype(float)
     left = units < k
-    for members in (*(groups == group for group in np.unique(groups)), groups > 0):
-        pool = np.where(left & members, counts, 0).sum(1, keepdims=True)
-        weight = np.where(left & members, base, 0)
-        total = weight.sum(1, keepdims=True)
-        released = (np.where(left & members, units, 0).sum(1, keepdims=True) >= k) & (total > 0)
-        kept += np.where(released, pool * _over(weight, total), 0)
-        left &= ~(released & members)
-    kept += _given_back(counts, units, kept, np.where(left, base, 0), groups, k=k)
-    mass = kept.sum(1, keepdims=True)
-    return np.where(mass > 0, _over(kept, mass), base / base.sum(1, keepdims=True))
+    pooled = left & (np.arange(counts.shape[1]) > 0)
+    weight = np.where(pooled, base, 0)
+    released = np.where(pooled, units, 0).sum(1, keepdims=True) >= k
+    kept += np.where(released, np.where(pooled, counts, 0).sum(1, keepdims=True) * _shares_of(weight), 0)
+    left &= ~(released & pooled)
+    kept += _given_back(counts, units, kept, np.where(left, base, 0), k=k)
+    return np.where(kept.sum(1, keepdims=True) > 0, _shares_of(kept), _shares_of(base))
 
 
-def _given_back(
-    counts: np.ndarray, units: np.ndarray, kept: np.ndarray, base: np.ndarray, groups: np.ndarray, *, k: int
-) -> np.ndarray:
+def _given_back(counts: np.ndarray, units: np.ndarray, kept: np.ndarray, base: np.ndarray, *, k: int) -> np.ndarray:
     """Divide the rows of entries that were not released (``base`` is above 0 there only), so that rare codes stay as rare as they are.
 
     Only cells that keep values take part: where all that is known is NULL, no value appears. A cell of many rows gets little, since
     what it has not shown is rare there for certain.
     """
-    firm = np.where(groups > 0, kept, 0).sum(1, keepdims=True)
-    weight = base * np.minimum(firm, _FIRM * k)
+    weight = base * np.minimum(kept[:, 1:].sum(1, keepdims=True), _FIRM * k)
     total = np.where(weight > 0, counts, 0).sum(0)
     enough = np.where(weight > 0, units, 0).sum(0) >= k
     return np.where(enough, total * _over(weight, weight.sum(0)), 0)
+
+
+def _shares_of(mass: np.ndarray) -> np.ndarray:
+    return _over(mass, mass.sum(1, keepdims=True))
 
 
 def _over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -202,15 +197,6 @@ def released_levels(depths: np.ndarray, *, k: int) -> tuple[float, ...]:
     return tuple((np.array(levels) / len(depths)).tolist())
 
 
-def released_pools(counts: np.ndarray, units: np.ndarray, base: np.ndarray, *, k: int) -> np.ndarray:
-    """Turn counts of codes without an order into shares: as `released_shares`, with one pool for all codes but NULL.
-
-    Where ``base`` knows none of a pool, it is divided evenly.
-    """
-    pools = np.minimum(np.arange(counts.shape[1]), 1)
-    return released_shares(counts, base + _TRACE, pools, k=k, units=units)
-
-
 def released_runs(counts: np.ndarray, units: np.ndarray, base: np.ndarray, order: np.ndarray, *, k: int) -> np.ndarray:
     """Turn counts of codes that have an order into shares; all arrays are of shape (cells, codes), rows of the result sum to 1.
 
@@ -242,5 +228,4 @@ def released_runs(counts: np.ndarray, units: np.ndarray, base: np.ndarray, order
     )
     kept = np.where(alone, counts, 0).astype(float)
     kept[:, order] += divided
-    total = kept.sum(1, keepdims=True)
-    return np.where(total > 0, _over(kept, total), base)
+    return np.where(kept.sum(1, keepdims=True) > 0, _shares_of(kept), base)

@@ -168,11 +168,6 @@ class Explainer:
     """The column that rows of two relations meet by, which has the same name in both."""
 
     @property
-    def size(self) -> int:
-        """Number of groups."""
-        return max(self.groups) + 1
-
-    @property
     def spelling(self) -> str:
         """What explains, in a few words."""
         if self.column is None:
@@ -194,10 +189,10 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Dependence:
-    """What a column depends on, and trees of which each row takes one, all equally likely."""
+    """What a column depends on, and how."""
 
     explainers: tuple[Explainer, ...]
-    trees: tuple[Tree, ...]
+    tree: Tree
     released: Tag = field(kw_only=True)
 
 

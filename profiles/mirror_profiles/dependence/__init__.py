@@ -83,14 +83,14 @@ def fit(
         groups.append(of_codes[candidate.codes])
     shares = _shares(splits, splits.route(groups), codes, order, units, k=k, nominal=nominal)
     stored = np.stack([splits.feature, splits.threshold, splits.left], axis=1)
-    return Dependence(tuple(explainers), (Tree(Table(stored), Table(shares)),), released=by_threshold(k))
+    return Dependence(tuple(explainers), Tree(Table(stored), Table(shares)), released=by_threshold(k))
 
 
 def _alone(codes: np.ndarray, order: np.ndarray, units: np.ndarray | None, *, k: int, nominal: bool) -> Dependence:
     """Return a tree of one leaf: the shares of all rows."""
     splits = Splits(np.array([-1], np.int16), np.zeros(1, np.int16), np.zeros(1, np.int32))
     shares = _shares(splits, np.zeros(len(codes), np.int32), codes, order, units, k=k, nominal=nominal)
-    return Dependence((), (Tree(Table(np.array([[-1, 0, 0]])), Table(shares)),), released=by_threshold(k))
+    return Dependence((), Tree(Table(np.array([[-1, 0, 0]])), Table(shares)), released=by_threshold(k))
 
 
 def _classes(codes: np.ndarray, order: np.ndarray, most: int, *, k: int, nominal: bool) -> np.ndarray:
@@ -138,7 +138,7 @@ def _likeness(codes: np.ndarray, target: np.ndarray, size: int, classes: int) ->
 
 
 def _told(groups: np.ndarray, target: np.ndarray, classes: int) -> float:
-    """Return the likelihood ratio of groups and target per degree of freedom, less what chance gives; at most 0 when that explains it."""
+    """Return the likelihood ratio of groups and target, less what chance gives; at most 0 when that explains it."""
     size = int(groups.max()) + 1
     table = np.bincount(groups * classes + target, minlength=size * classes).reshape(size, classes).astype(float)
     there = [(table.sum(axis) > 0).sum() for axis in (0, 1)]
@@ -172,7 +172,7 @@ def _shares(
     size = len(order) + 1
     parents = splits.parents
     shares = np.zeros((len(parents), size))
-    node, rows = leaf, np.arange(len(codes))
+    node = leaf
     levels: list[np.ndarray] = []
     level = np.array([0])
     while len(level):
@@ -183,8 +183,7 @@ def _shares(
     for level in reversed(levels):
         there = np.isin(node, level)
         mine, seen = node[there], codes[there]
-        of = None if units is None else units[rows[there]]
-        weight = np.ones(len(mine)) if of is None else _weights(mine, of)
+        weight = np.ones(len(mine)) if units is None else _weights(mine, units[there])
         place = mine.astype(np.int64) * size + seen
         counts += np.bincount(place, minlength=counts.size).reshape(counts.shape)
         weights += np.bincount(place, weight, counts.size).reshape(counts.shape)
@@ -228,58 +227,36 @@ def _groups(counts: np.ndarray, order: np.ndarray, most: int, *, k: int) -> np.n
 class Sampler:
     """A dependence made ready to draw from, many times over few rows each."""
 
-    __slots__ = ("_ends", "_groups", "_last", "_leaf", "_size", "_splits", "dependence")
+    __slots__ = ("_ends", "_groups", "_last", "_leaf", "_shares", "_splits")
 
     def __init__(self, dependence: Dependence) -> None:
-        self.dependence = dependence
         self._groups = [np.asarray(explainer.groups, dtype=np.int16) for explainer in dependence.explainers]
-        self._splits, self._leaf, self._ends, self._last = [], [], [], []
-        for tree in dependence.trees:
-            stored = tree.splits.values.astype(np.int64)
-            splits = Splits(stored[:, 0], stored[:, 1], stored[:, 2])
-            leaf = np.zeros(len(stored), dtype=np.int64)
-            leaf[splits.leaves] = np.arange(len(splits.leaves))
-            upper = np.cumsum(tree.shares.values.astype(np.float64), axis=1)
-            upper /= upper[:, -1:]
-            self._splits.append(splits)
-            self._leaf.append(leaf)
-            self._ends.append((upper + np.arange(len(upper))[:, None]).ravel())
-            # a uniform just below 1 may round into the next leaf: it belongs to the last code that this one has
-            self._last.append((upper < 1).sum(1))
-        self._size = dependence.trees[0].shares.values.shape[1]
+        self._shares = dependence.tree.shares.values
+        stored = dependence.tree.splits.values.astype(np.int64)
+        self._splits = Splits(stored[:, 0], stored[:, 1], stored[:, 2])
+        self._leaf = np.zeros(len(stored), dtype=np.int64)
+        self._leaf[self._splits.leaves] = np.arange(len(self._splits.leaves))
+        upper = np.cumsum(self._shares.astype(np.float64), axis=1)
+        upper /= upper[:, -1:]
+        self._ends = (upper + np.arange(len(upper))[:, None]).ravel()
+        # a uniform just below 1 may round into the next leaf: it belongs to the last code that this one has
+        self._last = (upper < 1).sum(1)
 
     def draw(self, seen: Sequence[np.ndarray], uniforms: np.ndarray) -> np.ndarray:
         """Draw codes (int16) for the explainers' codes, in their order, by uniforms (0 ≤ u < 1), all of shape (rows,)."""
+        leaf = self._leaves(seen, len(uniforms))
+        places = np.searchsorted(self._ends, leaf + uniforms, side="right") - leaf * self._shares.shape[1]
+        return np.minimum(places, self._last[leaf]).astype(np.int16)
+
+    def likelihood(self, seen: Sequence[np.ndarray], codes: np.ndarray) -> float:
+        """Return the log-likelihood of codes; one that cannot be drawn counts as one in a thousand."""
+        leaf = self._leaves(seen, len(codes))
+        return float(np.log(np.maximum(self._shares[leaf, codes], 1e-3)).sum())
+
+    def _leaves(self, seen: Sequence[np.ndarray], rows: int) -> np.ndarray:
+        if not self._groups:
+            return np.zeros(rows, dtype=np.int64)
         features = [
             groups[np.minimum(codes, len(groups) - 1)] for groups, codes in zip(self._groups, seen, strict=True)
         ]
-        trees = len(self._splits)
-        if trees == 1:
-            return self._drawn(0, features, uniforms)
-        which = np.minimum((uniforms * trees).astype(np.int64), trees - 1)
-        rest = (uniforms * trees - which).clip(0, np.nextafter(1, 0))
-        found = np.empty(len(uniforms), dtype=np.int16)
-        for tree in range(trees):
-            mine = which == tree
-            found[mine] = self._drawn(tree, [feature[mine] for feature in features], rest[mine])
-        return found
-
-    def likelihood(self, seen: Sequence[np.ndarray], codes: np.ndarray) -> float:
-        """Return the log-likelihood of codes, the mean over trees; a code that cannot be drawn counts as one in a thousand."""
-        features = [
-            groups[np.minimum(found, len(groups) - 1)] for groups, found in zip(self._groups, seen, strict=True)
-        ]
-        total = 0.0
-        for tree, stored in enumerate(self.dependence.trees):
-            leaf = np.zeros(len(codes), dtype=np.int64)
-            if features:
-                leaf = self._leaf[tree][self._splits[tree].route(features)]
-            total += float(np.log(np.maximum(stored.shares.values[leaf, codes], 1e-3)).sum())
-        return total / len(self._splits)
-
-    def _drawn(self, tree: int, features: Sequence[np.ndarray], uniforms: np.ndarray) -> np.ndarray:
-        leaf = np.zeros(len(uniforms), dtype=np.int64)
-        if features:
-            leaf = self._leaf[tree][self._splits[tree].route(features)]
-        places = np.searchsorted(self._ends[tree], leaf + uniforms, side="right") - leaf * self._size
-        return np.minimum(places, self._last[tree][leaf]).astype(np.int16)
+        return self._leaf[self._splits.route(features)]

@@ -106,7 +106,7 @@ EXPLAINERS = st.builds(
     *(st.none() | ODD_NAMES, st.none() | ODD_KEYS, st.lists(st.integers(0, 3), min_size=1, max_size=4).map(tuple)),
     *(st.sampled_from(Aspect), st.none() | ODD_NAMES),
 )
-DEPENDENCES = st.builds(Dependence, tuples(EXPLAINERS), tuples(st.builds(Tree, TABLES, TABLES), 2), released=TAGS)
+DEPENDENCES = st.builds(Dependence, tuples(EXPLAINERS), st.builds(Tree, TABLES, TABLES), released=TAGS)
 ANCHORS = st.builds(Anchor, ODD_NAMES, st.none() | ODD_KEYS, st.sampled_from(Aspect), st.none() | ODD_NAMES)
 COLUMNS = st.builds(
     ColumnProfile,

@@ -174,9 +174,16 @@ class _Planner:
         """Plan one relation. An owner whose keys depend on the very rows it would own is found like any other parent."""
         from mirror.synthesize.structure import CircleError
 
+        said, unkept = len(self.findings), len(self.unkept)
         try:
             return self._relation(profile, profile.owner)
         except CircleError:
+            del self.findings[said:], self.unkept[unkept:]
+            what = (
+                f"how many rows each parent along {profile.owner} has depends on their own keys: "
+                "they are dealt to their parents, and nothing in them follows from siblings, rows before or kin"
+            )
+            self.findings.append(Finding(str(profile.name), what))
             return self._relation(profile, None)
 
     def _relation(

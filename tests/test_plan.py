@@ -266,6 +266,31 @@ def test_a_foreign_key_whose_parent_is_excluded_is_said_in_the_plan(tmp_path: Pa
 # -------------------------------------------------------------------------------------------------------------- rules
 
 
+def test_an_owner_that_depends_on_the_rows_it_owns_is_given_up_and_said(tmp_path: Path) -> None:
+    """How many rooms a team has depends on how many desks it has, and a desk's room is one of its team's."""
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        connection.executescript("""
+            CREATE TABLE team (id INTEGER PRIMARY KEY);
+            CREATE TABLE room (team INTEGER NOT NULL REFERENCES team, id INTEGER NOT NULL, PRIMARY KEY (team, id));
+            CREATE TABLE desk (
+                team INTEGER NOT NULL REFERENCES team, n INTEGER NOT NULL, room INTEGER NOT NULL,
+                PRIMARY KEY (team, n), FOREIGN KEY (team, room) REFERENCES room
+            );
+        """)
+        for team in range(300):
+            rooms = range(1 + team % 5)
+            connection.execute("INSERT INTO team VALUES (?)", (team,))
+            connection.executemany("INSERT INTO room VALUES (?, ?)", [(team, room) for room in rooms])
+            desks = [(team, n, n % len(rooms)) for n in range(3 * len(rooms))]
+            connection.executemany("INSERT INTO desk VALUES (?, ?, ?)", desks)
+    found = plan(learned(tmp_path / "s.db"), config())
+    desk = named("desk")
+    [said] = [finding for finding in found.findings if finding.where == str(desk)]
+    assert found.relation(desk).owner is None
+    assert f"each parent along {desk}(team) -> {named('team')}(id) has depends on their own keys" in said.what
+    assert "siblings, rows before or kin" in said.what
+
+
 def test_rules_choose_generators_and_the_last_one_wins(profile: Profile) -> None:
     rules: list[dict[str, object]] = [
         {"match": "s.main.customer.*", "generate": "word"},

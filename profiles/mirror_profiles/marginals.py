@@ -30,7 +30,7 @@ def learn_marginal(
     relation = read.relation
     where = f"{relation.name}.{name}"
     values = _sane(read.column(name), relation.column(name), where, findings)
-    unique = {key.columns[0] for key in relation.keys if len(key.columns) == 1 and key.predicate is None}
+    unique = unique_alone(relation)
     if name in _unique_in_part(relation) and isinstance(_marginal(read, name, values, k), Opaque):
         unique.add(name)
     if name in keys:
@@ -45,6 +45,11 @@ def learn_marginal(
     read.marginals[name] = marginal
     read.codes[name] = columns.encode(marginal, values)
     return values
+
+
+def unique_alone(relation: Relation) -> set[str]:
+    """Return the columns that tell all rows apart by themselves."""
+    return {key.columns[0] for key in relation.keys if len(key.columns) == 1 and key.predicate is None}
 
 
 def _unique_in_part(relation: Relation) -> set[str]:

@@ -11,6 +11,7 @@ from mirror_profiles.columns.kinds import Categorical, Empty, Identifier, Numeri
 from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.dependence import grids
 from mirror_profiles.layout import LEAST_PAIRS
+from mirror_profiles.marginals import unique_alone
 from mirror_profiles.profile import Anchor, Aspect
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Start:
 
 def starts_of(layout: Layout, name: str) -> Iterator[Start]:
     """Find what a column is counted from, or repeats, in the order in which it is tried."""
-    if name in layout.keyed or layout.copied:
+    # a column that tells rows apart is made distinct over its range, wherever others lie
+    if name in layout.keyed or layout.copied or name in unique_alone(layout.relation):
         return
     if isinstance(layout.read.marginals[name], Categorical):
         yield from _repeated(layout, name)

@@ -39,6 +39,7 @@ from mirror_connectors import (
     Sample,
     Schema,
     UnsupportedError,
+    dump_schema,
 )
 from mirror_connectors.sql import table
 from mirror_connectors.sqlite import SqliteConnector
@@ -101,6 +102,29 @@ def everything(error: BaseException) -> str:
 # ------------------------------------------------------------------------------------------------------------- inspect
 
 
+def test_comments_in_a_declaration_are_no_part_of_the_schema(tmp_path: Path) -> None:
+    schema = inspected(
+        tmp_path,
+        """
+        CREATE TABLE t ( -- one
+            a VARYING /* two */ CHARACTER(9) DEFAULT ('x' /* three */ || '-- no comment'),
+            b INT CHECK (b /* four */ > 0) -- five
+            , c INT AS (b /* six */ * 2)
+        );
+        CREATE UNIQUE INDEX u ON t (lower(a) /* seven */) WHERE b > 1 -- eight
+        ;
+        CREATE INDEX i ON t (a /* nine */ DESC) WHERE /* ten */ b > 2;
+        """,
+    )
+    (t,) = schema
+    assert (t.column("a").native, t.column("a").default) == ("VARYING CHARACTER(9)", "'x' || '-- no comment'")
+    assert t.checks == (Check("b > 0"),)
+    assert t.column("c").generated == "b * 2"
+    assert (t.uniques[0].expressions, t.uniques[0].predicate) == (("lower(a)",), "b > 1")
+    words = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    assert not [word for word in words if word.encode() in dump_schema(schema)]
+
+
 def test_a_declaration_is_read_whole(tmp_path: Path) -> None:
     schema = inspected(
         tmp_path,
@@ -134,7 +158,7 @@ def test_a_declaration_is_read_whole(tmp_path: Path) -> None:
     assert child.column("twice").generated == "x * 2"
     assert child.column("z").generated == "x + (1)"
     assert child.checks == (
-        Check("x > 0 /* ) */ AND 'CHECK (' <> ')'", "positive"),
+        Check("x > 0 AND 'CHECK (' <> ')'", "positive"),
         Check("(z) < 9"),
         Check("y <> 'a,b'", "both"),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 from mirror_connectors.schema import Check
@@ -60,6 +60,19 @@ def _tokens(sql: str) -> list[_Token]:
     if depth:
         raise ValueError(sql)
     return tokens
+
+
+def without_comments(sql: str) -> str:
+    """Return SQL without its comments, which decide nothing and may say anything.
+
+    >>> without_comments("CHECK (a /* was b */ <> '--') -- for now")
+    "CHECK (a <> '--')"
+    """
+    pieces: list[str] = []
+    for space, parts in groupby(_TOKEN.finditer(sql), key=lambda found: found.lastgroup == "space"):
+        text = "".join(found.group() for found in parts)
+        pieces.append(" " if space and not text.isspace() else text)
+    return "".join(pieces).rstrip()
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from mirror_connectors.ddl_text import Spelled, create_table_text, index_parts, index_predicate, names_in
+from mirror_connectors.ddl_text import Spelled, create_table_text, index_parts, index_predicate, names_in, without_comments
 from mirror_connectors.errors import ConnectorError
 from mirror_connectors.schema import (
     Column,
@@ -140,7 +140,7 @@ class _Reader:
         relations: list[Relation] = []
         entries: list[_Entry] = []
         master = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
-        rows = [(str(kind), str(name), str(sql)) for kind, name, sql in self._select(master)]
+        rows = [(str(kind), str(name), without_comments(str(sql))) for kind, name, sql in self._select(master)]
         virtual = {name for _, name, sql in rows if re.match(r"create\s+virtual\b", sql, re.IGNORECASE)}
         shadows = {f"{name}_{suffix}".lower() for name in virtual for suffix in _SHADOWS}
         for kind, name, sql in rows:
@@ -209,7 +209,7 @@ class _Reader:
                 continue
             simple = plain and not partial and not any(row[6] for row in parts)
             simple = simple and all(str(row[7]).upper() == "BINARY" for row in parts)
-            indexes.append(Index(str(name), columns, bool(unique), None if simple else str(sql)))
+            indexes.append(Index(str(name), columns, bool(unique), None if simple else without_comments(str(sql))))
         return tuple(uniques), tuple(indexes)
 
     def _unique(self, parts: Sequence[tuple[Value, ...]], columns: tuple[str, ...], known: Sequence[Column]) -> Key:
@@ -217,7 +217,7 @@ class _Reader:
         _, name, _, origin, partial, *_, sql = parts[0]
         if origin == "u":
             return Key(columns)
-        text = str(sql)
+        text = without_comments(str(sql))
         usual = {column.name: (column.collation or "BINARY").upper() for column in known}
         alike = all(row[5] is not None and str(row[7]).upper() == usual.get(str(row[5])) for row in parts)
         expressions = () if alike else index_parts(text)
@@ -267,7 +267,7 @@ class _Reader:
 
 def _column(row: tuple[Value, ...], spelled: Spelled, primary: tuple[str, ...]) -> Column:
     _, name, native, not_null, default, _, hidden = row
-    name, native = str(name), str(native or "")
+    name, native = str(name), without_comments(str(native or ""))
     type_, length = declared_type(native)
     alias = primary == (name,) and native.upper() == "INTEGER" and "ROWID" not in spelled.options
     generated = spelled.generated.get(name.lower(), "NULL") if hidden in (2, 3) else None
@@ -277,7 +277,7 @@ def _column(row: tuple[Value, ...], spelled: Spelled, primary: tuple[str, ...]) 
         pa.null() if type_ is None else type_,
         "INTEGER AUTOINCREMENT" if alias and spelled.autoincrement else native,
         nullable=not not_null and name not in primary,
-        default=None if default is None else str(default),
+        default=None if default is None else without_comments(str(default)),
         generated=generated,
         virtual=hidden == 2,
         identity=Identity.BY_DEFAULT if alias else None,

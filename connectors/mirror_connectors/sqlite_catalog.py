@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from mirror_connectors.ddl_text import Spelled, create_table_text, index_parts, index_predicate, names_in, without_comments
+from mirror_connectors.ddl_text import (
+    Spelled,
+    create_table_text,
+    index_parts,
+    index_predicate,
+    names_in,
+    without_comments,
+)
 from mirror_connectors.errors import ConnectorError
 from mirror_connectors.schema import (
     Column,

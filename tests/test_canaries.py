@@ -370,8 +370,7 @@ def _rare(patch: pytest.MonkeyPatch) -> None:
 
 
 def _extreme(patch: pytest.MonkeyPatch) -> None:
-    from mirror_profiles import profile
-from mirror_profiles.columns import numeric
+    from mirror_profiles.columns import numeric
 
     edges = numeric._edges
 
@@ -436,8 +435,7 @@ def _spilled(patch: pytest.MonkeyPatch) -> None:
 
 
 def _template(patch: pytest.MonkeyPatch) -> None:
-    from mirror_profiles import profile
-from mirror_profiles.columns import text
+    from mirror_profiles.columns import text
 
     def by_example(values: pa.Array, **_: Any) -> Identifier:
         texts = pa.types.is_string(values.type)
@@ -453,8 +451,7 @@ def _copied(patch: pytest.MonkeyPatch) -> None:
 
 
 def _exact(patch: pytest.MonkeyPatch) -> None:
-    from mirror_profiles import profile
-from mirror_profiles.columns import numeric, temporal
+    from mirror_profiles.columns import numeric, temporal
 
     def to_the_microsecond(micros: np.ndarray, **_: Any) -> Temporal | None:
         ticks = numeric.fit(micros.astype(float), k=1, decimals=0)

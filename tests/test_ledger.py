@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +21,9 @@ import opendp.prelude as dp
 import pytest
 from hypothesis import given, settings
 
+from mirror import api
 from mirror.ledger import Ledger, Party, Reservation, Terms
-from mirror_connectors.errors import PrivacyError
+from mirror_connectors.errors import PrivacyError, ProfileError
 from mirror_profiles.accounting import epsilon_of, rho_of
 
 CAP = 3.0
@@ -385,3 +389,57 @@ def test_a_fork_is_noticed_by_the_profile(filled: Ledger, tmp_path: Path) -> Non
     assert filled.knows(here)
     with pytest.raises(PrivacyError, match="older or another one"):
         filled.reserve([CRM], THRESHOLD, after=there)
+
+
+# ----------------------------------------------------------------------------------------------------------------- jobs
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    """A configuration of one source of forty rows."""
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        connection.execute("CREATE TABLE customer (id INTEGER PRIMARY KEY, age INTEGER)")
+        connection.executemany("INSERT INTO customer VALUES (?, ?)", [(n, n % 3) for n in range(40)])
+        connection.commit()
+    file = tmp_path / "mirror.toml"
+    file.write_text('[sources.shop]\nurl = "sqlite:///shop.db"\n[privacy]\nunit = "shop.main.customer"\nk = 5\n')
+    return file
+
+
+def test_every_profile_is_booked_and_names_its_line(job: Path) -> None:
+    made = [api.profile(job), api.profile(job)]
+    entries = Ledger.of(job.parent).entries()
+    assert [entry.state for entry in entries] == ["committed"] * 2
+    assert [one.protection.booked for one in made if one.protection] == [entry.head for entry in entries]
+    assert entries[1].profile == hashlib.sha256((job.parent / "world.mirror").read_bytes()).hexdigest()
+    assert entries[1].terms == Terms(("shop.main.customer",), "threshold:5", 3.0)
+    assert [one.source for one in entries[1].parties] == ["shop"]
+    protection = made[1].protection
+    assert protection is not None
+    assert ([str(name) for name in protection.unit], protection.units) == (["shop.main.customer"], 40)
+
+
+def test_what_could_not_be_read_or_written_is_given_back(job: Path) -> None:
+    (job.parent / "world.mirror.part").mkdir()
+    with pytest.raises(ProfileError, match="wanted to write the profile"):
+        api.profile(job)
+    [entry] = Ledger.of(job.parent).entries()
+    assert (entry.state, entry.profile) == ("given back", None)
+
+
+def test_a_ledger_that_went_is_told(job: Path) -> None:
+    api.profile(job)
+    Ledger.of(job.parent).path.unlink()
+    again = api.profile(job)
+    assert [finding.where for finding in again.findings if "saved profile was booked in" in finding.what] == [
+        "privacy.ledger"
+    ]
+    assert not [finding for finding in api.profile(job).findings if finding.where == "privacy.ledger"]
+
+
+def test_a_ledger_that_was_changed_stops_the_next_profile(job: Path) -> None:
+    api.profile(job)
+    path = Ledger.of(job.parent).path
+    path.write_bytes(path.read_bytes().replace(b"threshold:5", b"threshold:9"))
+    with pytest.raises(PrivacyError, match="found line 1 changed"):
+        api.profile(job)

@@ -319,7 +319,7 @@ class _Graph:
     def _needs(self, place: Place, *, values: bool) -> Iterator[tuple[Place, bool]]:
         """Yield what a column's values, or its codes alone, are made of: other columns' values (True) or codes (False)."""
         name, column = place
-        if place in self._made and (values or place in self._copies):
+        if place in self._made and (values or self._is_plain_copy(place)):
             yield from ((one, True) for one in self._made[place])
         try:
             profile = self.profile.relation(name).column(column)
@@ -334,9 +334,17 @@ class _Graph:
                 continue
             key = keys.get(str(explainer.foreign_key))
             other = (name if key is None else key.parent, explainer.column)
-            yield other, other in self._copies
+            yield other, self._is_plain_copy(other)
         if profile.dependence is not None or profile.gaps:
-            yield from ((other, values or other in self._copies) for other, values in self._around(name))
+            yield from ((other, values or self._is_plain_copy(other)) for other, values in self._around(name))
+
+    def _is_plain_copy(self, place: Place) -> bool:
+        """Say whether a column holds what another does that no rule derives: its codes are those of the values that it is lent."""
+        seen: set[Place] = set()
+        while place in self._copies and place not in seen:
+            seen.add(place)
+            place = self._made[place][0]
+        return bool(seen) and place not in self._made
 
     def _around(self, name: RelationName) -> tuple[tuple[Place, bool], ...]:
         """Return what of other relations the columns of one that are drawn, all at once, are drawn from: values (True) or codes (False)."""

@@ -182,7 +182,8 @@ def _laid_apart(
     """Let a side of intervals be laid out with the other; returns it as it was, and why, where that cannot be."""
     both = [columns[rule.start], columns[rule.end]]
     made = [one.generator for one in both]
-    if all(isinstance(one, Stretched) and (one.start, one.end) == (rule.start, rule.end) for one in made):
+    wanted = (rule.group, rule.start, rule.end)
+    if all(isinstance(one, Stretched) and (one.group, one.start, one.end) == wanted for one in made):
         return plan, None  # by an exclusion
     if not all(isinstance(one, Drawn | DistinctWithinOwner) for one in made) or {rule.start, rule.end} & set(still):
         return plan, "its columns are made by keys and other rules"

@@ -37,6 +37,7 @@ _MOST_NUMBERS = 16
 _LEAST_DISTINCT = 5
 _LEAST_SHARE = 0.05
 _MOST_TIMES = 8
+_SHUFFLES = 5
 _NEVER = np.iinfo(np.int64).max
 _QUANTITIES = ("quantity", "qty", "units", "count", "amount", "menge", "anzahl", "cantidad", "pieces", "hours")
 
@@ -350,8 +351,8 @@ def _apart(tied: Tied, known: Sequence[Found]) -> Iterator[Found]:
         begins = one.values[there]
         ends = np.where(two.there, two.values, _NEVER)[there]
         broken, pairs = _overlaps(parents, begins, ends)
-        shuffled = np.random.default_rng(0).permutation(parents)
-        chance, _ = _overlaps(shuffled, begins, ends)
+        random = np.random.default_rng(0)
+        chance = np.mean([_overlaps(random.permutation(parents), begins, ends)[0] for _ in range(_SHUFFLES)])
         if chance >= max(LEAST, _LEAST_SHARE * pairs) and broken <= MOST_EXCEPTIONS * pairs:
             open_ = None if broken else _open_end(child, start, end)
             step = None if broken else _step(parents, begins, ends)

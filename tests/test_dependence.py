@@ -578,3 +578,32 @@ def test_the_calendar_is_that_of_the_library(times: list[datetime]) -> None:
     ):
         assert codes.tolist() == np.where(there, wanted, 0).tolist()
     assert grids.years(micros).tolist() == [time.year for time in times]
+
+
+def test_heavy_tails_are_explained_to_their_ends() -> None:
+    """Of what grows with another number most of the sum is in few rows: they must not all count as large and no more."""
+    rng = np.random.default_rng(5)
+    size = np.floor(rng.pareto(1.2, 30_000) * 4).clip(0, 399)
+    price = np.floor(size * rng.uniform(0.9, 1.1, len(size)))
+    codes = price.astype(np.int64) + 1
+    known = candidate("size", size + 1, 400)
+    found = learned(codes, known, k=10)
+    made = drawn(found, known) - 1.0
+    large = size > np.quantile(size, 0.99)
+    # sixty-fourths of the rows are alike to a tree that looks no closer at the ends: 0.3
+    assert np.corrcoef(made[large], size[large])[0, 1] > 0.7
+
+
+def test_categories_of_one_time_are_told_from_those_of_another_however_many_there_are() -> None:
+    """Sixty teams, of which each plays in ten years of hundred: the rare ones are drawn in their own time too."""
+    rng = np.random.default_rng(6)
+    year = rng.integers(0, 100, 40_000)
+    weights = rng.pareto(1.0, 60) + 0.2
+    first = np.arange(60) * 90 // 60
+    playing = (year[:, None] >= first) & (year[:, None] < first + 10)
+    upper = np.cumsum(playing * weights, axis=1)
+    team = (upper < rng.random(len(year))[:, None] * upper[:, -1:]).sum(1)
+    known = candidate("year", year + 1, 100)
+    found = learned(team + 1, known, k=10, nominal=True)
+    made = drawn(found, known) - 1
+    assert (np.abs(year - first[made] - 5) > 7).mean() < 0.1

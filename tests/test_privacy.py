@@ -271,6 +271,24 @@ def test_runs_are_of_neighbours_and_stop_where_k_is_reached() -> None:
     assert np.allclose(released_runs(counts, counts, base, order, k=5) * 62, [[0, 2.5, 2.5, 50, 7 / 3, 7 / 3, 7 / 3]])
 
 
+def test_rare_codes_are_shared_out_among_cells_by_their_sums() -> None:
+    """A code that one half of the cells never shows and the other half shows a little is not spread over both."""
+    counts = np.array([[0, 0, 9, 9, 60]] * 20 + [[0, 9, 9, 0, 60]] * 20)
+    base = np.full((40, 5), [0.0, 0.25, 0.25, 0.25, 0.25])
+    order = np.arange(1, 5)
+    shares = released_runs(counts, counts, base, order, k=10)
+    assert np.allclose(shares[:, 4], 60 / 78)
+    # but for the cells beside one another where the halves meet
+    assert (shares[:16, 1] < 0.01).all()
+    assert np.allclose(shares[24:, 1], 9 / 78, atol=0.02)
+    # one cell alone tells nothing but the sum of its run
+    assert np.allclose(released_runs(counts[:1], counts[:1], base[:1], order, k=10)[0, 1:4], 6 / 78)
+    # in units that stand in several cells, three rows of one unit in each of four cells are no sum of twelve
+    few = np.where(counts == 9, 3, counts)
+    lone = released_runs(few, few, base, order, k=10, across=few / 40)
+    assert np.allclose(lone[0], lone[-1])
+
+
 def test_too_few_for_a_pool_leave_no_trace() -> None:
     base = np.array([[0.2, 0.4, 0.2, 0.1, 0.1]])
     few, enough = np.array([[0, 40, 10, 3, 0]]), np.array([[0, 40, 10, 3, 4]])

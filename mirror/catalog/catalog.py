@@ -21,7 +21,6 @@ import sqlalchemy as sa
 from mirror.catalog import tables
 from mirror.catalog.process import Process
 from mirror.catalog.records import BusyError, Outcome, RunRecord, RunSource, RunTarget
-from mirror.folder import NAME, make_room
 from mirror_connectors.errors import (
     ConfigError,
     ConnectError,
@@ -61,7 +60,7 @@ def location(folder: Path) -> sa.URL:
     """
     text = os.environ.get(VARIABLE)
     if not text:
-        return sa.URL.create("sqlite+pysqlite", database=str(folder / NAME / "catalog.db"))
+        return sa.URL.create("sqlite+pysqlite", database=str(folder / ".mirror" / "catalog.db"))
     try:
         parsed = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
@@ -325,12 +324,14 @@ def _file(url: sa.URL) -> Path | None:
 
 def _make_room(url: sa.URL) -> None:
     path = _file(url)
-    if path is None:
+    if path is None or path.parent.exists():
         return
     with reduced(
         ConnectError, f"wanted a folder for Mirror's catalog at {path.parent} ({VARIABLE} names another)", OSError
     ):
-        make_room(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent.name == ".mirror":
+            (path.parent / ".gitignore").write_text("*\n", encoding="ascii")
 
 
 def _version(connection: sa.Connection) -> str | None:

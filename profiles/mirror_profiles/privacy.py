@@ -20,6 +20,8 @@ _MOST_COPIED = 10_000
 """Rows beyond which a relation is no look-up table."""
 _TRACE = 1e-9
 """What each code has of a base that may not know it: where a whole pool is unknown there, it is divided evenly."""
+_ROUNDS = 8
+"""Of fitting entries to the sums of their runs."""
 _FIRM = 5
 """Times the threshold: cells of more rows are not given more of the rare codes that were summed over many cells."""
 
@@ -104,18 +106,6 @@ Tag = Annotated[Released, PlainValidator(_parsed), PlainSerializer(str, return_t
 """A tag in a profile's file."""
 
 
-def released_size(count: int, *, k: int) -> int:
-    """Return how many there are of something, to two significant digits; 0 for fewer than ``k``.
-
-    >>> [released_size(count, k=10) for count in (9, 10, 104, 105, 33_677)]
-    [0, 10, 100, 110, 34000]
-    """
-    if count < k:
-        return 0
-    step = 10 ** max(len(str(count)) - 2, 0)
-    return int((count + step // 2) // step * step)
-
-
 def released_share(part: int, whole: int, *, k: int) -> float:
     """Return the share that ``part`` rows are of ``whole``; a part, or the rest, of fewer than ``k`` rows is taken for none.
 
@@ -165,7 +155,7 @@ def _shares_of(mass: np.ndarray) -> np.ndarray:
 
 def _over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Divide, with 0 for nothing of nothing."""
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    return np.divide(part, whole, out=np.zeros(np.broadcast_shapes(np.shape(part), np.shape(whole))), where=whole > 0)
 
 
 def check_copy(schema: Schema, name: RelationName, rows: int, copied: Collection[RelationName]) -> None:
@@ -209,35 +199,65 @@ def released_levels(depths: np.ndarray, *, k: int) -> tuple[float, ...]:
     return tuple((np.array(levels) / len(depths)).tolist())
 
 
-def released_runs(counts: np.ndarray, units: np.ndarray, base: np.ndarray, order: np.ndarray, *, k: int) -> np.ndarray:
+def released_runs(
+    counts: np.ndarray,
+    units: np.ndarray,
+    base: np.ndarray,
+    order: np.ndarray,
+    *,
+    k: int,
+    across: np.ndarray | None = None,
+) -> np.ndarray:
     """Turn counts of codes that have an order into shares; all arrays are of shape (cells, codes), rows of the result sum to 1.
 
-    Code 0 is NULL; ``order`` says in what order the others stand. An entry behind which at least ``k`` of ``units`` stand (a lower bound of how
-    many units there are) is released as it is. Those between are put together, neighbours first, into runs of ``k`` units or more; a run's share
-    is released, and divided within the run by ``base``, the shares that were released for a coarser cell. Fewer NULLs than ``k`` are taken for
-    none, and so are values; a cell of which nothing may be said says what ``base`` says.
+    Code 0 is NULL; ``order`` says in what order the others stand, and cells that are alike stand beside one another. An entry behind which at
+    least ``k`` of ``units`` stand (a lower bound of how many units there are, within a cell; ``across`` is one over several cells) is released as
+    it is. Those between are put together, neighbours first, into runs of ``k`` units or more: within a cell over codes, and of a code over cells.
+    The sums of runs are released, and entries are fitted to them by iterative proportions (Deming and Stephan 1940), beginning with ``base``, the
+    shares that were released for a coarser cell; a run over cells that is short of ``k`` units is taken for half of ``k`` at most. Fewer NULLs
+    than ``k`` are taken for none, and so are values; a cell of which nothing may be said says what ``base`` says.
     """
     cells, codes = counts.shape
     alone = units >= k
-    run = np.zeros((cells, codes), dtype=np.int64)
-    held, number = np.zeros(cells), np.zeros(cells, dtype=np.int64)
-    for code in order:
-        run[:, code] = number
-        held += np.where(alone[:, code], 0, units[:, code])
+    low = np.zeros((cells, codes), dtype=bool)
+    low[:, order] = ~alone[:, order]
+    within = np.empty((cells, codes), dtype=np.int64)
+    within[:, order], whole = _runs(units[:, order], low[:, order], k=k)
+    low &= whole[:, None]
+    place = (np.arange(cells)[:, None] * codes + within)[low]
+    seen = counts[low]
+    mass = np.bincount(place, seen, cells * codes)
+    fitted = _shared_out(base[low] + _TRACE, place, mass)
+    if cells > 1:
+        of_cells = (units if across is None else across).T
+        over, enough = _runs(of_cells, low.T, k=k)
+        beside = (np.arange(codes) * cells + over.T)[low]
+        sums = np.bincount(beside, seen, cells * codes)
+        most = np.repeat(np.where(enough, np.inf, k / 2), cells)
+        for _ in range(_ROUNDS):
+            now = np.bincount(beside, fitted, cells * codes)
+            fitted = _shared_out(fitted, beside, np.where(most < np.inf, np.minimum(now, most), sums))
+            fitted = _shared_out(fitted, place, mass)
+    kept = np.where(alone, counts, 0).astype(float)
+    kept[low] += fitted
+    return np.where(kept.sum(1, keepdims=True) > 0, _shares_of(kept), base)
+
+
+def _shared_out(weight: np.ndarray, place: np.ndarray, mass: np.ndarray) -> np.ndarray:
+    """Divide the mass of each place among the entries that stand there, by their weights."""
+    return np.asarray(weight * _over(mass, np.bincount(place, weight, len(mass)))[place])
+
+
+def _runs(units: np.ndarray, low: np.ndarray, *, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Number the runs of low entries along the second axis, each of ``k`` units or more, int64; and say where there is one at all, bool."""
+    rows, size = units.shape
+    run = np.zeros((rows, size), dtype=np.int64)
+    held, number = np.zeros(rows), np.zeros(rows, dtype=np.int64)
+    for at in range(size):
+        run[:, at] = number
+        held += np.where(low[:, at], units[:, at], 0)
         full = held >= k
         number += full
         held[full] = 0
     # the last run is short of k: it joins the one before
-    run = np.minimum(run, np.maximum(number - 1, 0)[:, None])
-    scattered = ~alone[:, order] & (number > 0)[:, None]
-    place = (np.arange(cells)[:, None] * codes + run[:, order])[scattered]
-    mass = np.bincount(place, counts[:, order][scattered], cells * codes)
-    weight = np.bincount(place, base[:, order][scattered], cells * codes)
-    size = np.bincount(place, minlength=cells * codes)
-    divided = np.zeros((cells, len(order)))
-    divided[scattered] = mass[place] * np.where(
-        weight[place] > 0, _over(base[:, order][scattered], weight[place]), 1 / np.maximum(size[place], 1)
-    )
-    kept = np.where(alone, counts, 0).astype(float)
-    kept[:, order] += divided
-    return np.where(kept.sum(1, keepdims=True) > 0, _shares_of(kept), base)
+    return np.minimum(run, np.maximum(number - 1, 0)[:, None]), number > 0

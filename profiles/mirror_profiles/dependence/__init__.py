@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _TARGET_CLASSES = 16
 _MOST_GROUPS, _MOST_NOMINAL = 64, 256
 _MOST_FEATURES = 28
+_MOST_BESIDE = 4
 _MOST_SEARCHED = 60_000
 """Rows among which splits are looked for, always the same random ones; the shares count all of them."""
 _DEPTH = 10
@@ -61,7 +62,11 @@ def fit(
     some = np.random.default_rng(0).choice(rows, min(rows, _MOST_SEARCHED), replace=False, shuffle=False)
     some.sort()
     classes = int(np.clip(np.sqrt(rows) / 3, 4, _TARGET_CLASSES))
-    target = _classes(codes, order, classes, k=k, nominal=nominal)[codes[some]]
+    if nominal and len(order) > classes:
+        of_code = _alike(codes[some], len(order) + 1, candidates, some, classes, k=k)
+    else:
+        of_code = _classes(codes, order, classes, k=k, nominal=nominal)
+    target = of_code[codes[some]]
     target = np.unique(target, return_inverse=True)[1]
     features = _features(target, candidates, some, k=k)
     if not features:
@@ -97,11 +102,36 @@ def _classes(codes: np.ndarray, order: np.ndarray, most: int, *, k: int, nominal
     """Return the class that each code counts as while splits are looked for."""
     counts = _counts(codes, order)
     if not nominal:
-        return _groups(counts, order, most, k=k)
+        return _groups(counts, order, most, k=k, tails=True)
     classes = np.zeros(len(order) + 1, dtype=np.int64)
     frequent = np.argsort(-counts[1:], kind="stable")
     classes[1:][frequent] = 1 + np.minimum(np.arange(len(order)), most)
     return classes
+
+
+def _alike(
+    codes: np.ndarray, size: int, candidates: Sequence[Candidate], some: np.ndarray, most: int, *, k: int
+) -> np.ndarray:
+    """Return the class that each code of a column of many categories counts as: those that are found beside the same values are one class."""
+    frequent = np.zeros(size, dtype=np.int64)
+    frequent[1 + np.argsort(-np.bincount(codes, minlength=size)[1:], kind="stable")] = np.minimum(
+        np.arange(1, size), most
+    )
+    tables: list[tuple[float, np.ndarray]] = []
+    for candidate in candidates:
+        if candidate.nominal:
+            continue
+        counts = _counts(candidate.codes, candidate.order)
+        beside = _groups(counts, candidate.order, most, k=k)[candidate.codes[some]]
+        width = int(beside.max()) + 1
+        told = _told(beside, frequent[codes], most + 1)
+        if told > 0:
+            tables.append((told, np.bincount(codes * width + beside, minlength=size * width).reshape(size, width)[1:]))
+    tables.sort(key=lambda one: -one[0])
+    if not tables:
+        return frequent
+    order = _along(np.concatenate([table for _, table in tables[:_MOST_BESIDE]], axis=1).astype(float))
+    return _groups(np.bincount(codes, minlength=size), order, most, k=k)
 
 
 def _features(
@@ -117,7 +147,9 @@ def _features(
         if candidate.nominal:
             order = _likeness(seen, target, len(counts), classes)
         most = _MOST_NOMINAL if candidate.nominal else _MOST_GROUPS
-        groups = _groups(counts, order, int(np.clip(np.sqrt(len(candidate.codes)), 4, most)), k=k)
+        groups = _groups(
+            counts, order, int(np.clip(np.sqrt(len(candidate.codes)), 4, most)), k=k, tails=not candidate.nominal
+        )
         mine = groups[seen]
         told = _told(mine, target, classes)
         if told > 0:
@@ -128,7 +160,13 @@ def _features(
 
 def _likeness(codes: np.ndarray, target: np.ndarray, size: int, classes: int) -> np.ndarray:
     """Order the codes from 1 of a nominal column by the first axis of correspondence analysis (Greenacre 1984, chapter 4) with the target."""
-    table = np.bincount(codes * classes + target, minlength=size * classes).reshape(size, classes)[1:].astype(float)
+    return _along(
+        np.bincount(codes * classes + target, minlength=size * classes).reshape(size, classes)[1:].astype(float)
+    )
+
+
+def _along(table: np.ndarray) -> np.ndarray:
+    """Order codes from 1 by the first axis of correspondence analysis, given counts of shape (codes, what they are found with)."""
     share = table.sum(0) / max(table.sum(), 1)
     n = table.sum(1, keepdims=True)
     # codes of few rows lie near the middle
@@ -179,7 +217,8 @@ def _shares(
         levels.append(level)
         inner = level[splits.feature[level] >= 0]
         level = np.sort(np.concatenate([splits.left[inner], splits.left[inner] + 1]))
-    counts, weights = np.zeros((len(parents), size)), np.zeros((len(parents), size))
+    counts, weights, across = (np.zeros((len(parents), size)) for _ in range(3))
+    in_all = None if units is None else _weights(np.zeros(len(codes), np.int64), units)
     for level in reversed(levels):
         there = np.isin(node, level)
         mine, seen = node[there], codes[there]
@@ -187,6 +226,7 @@ def _shares(
         place = mine.astype(np.int64) * size + seen
         counts += np.bincount(place, minlength=counts.size).reshape(counts.shape)
         weights += np.bincount(place, weight, counts.size).reshape(counts.shape)
+        across += np.bincount(place, weight if in_all is None else in_all[there], counts.size).reshape(counts.shape)
         node = np.where(there, parents[node], node)
     for level in levels:
         base = shares[parents[level]]
@@ -197,7 +237,7 @@ def _shares(
         if nominal:
             shares[level] = released_pools(counts[level], weights[level], base, k=k)
         else:
-            shares[level] = released_runs(counts[level], weights[level], base, order, k=k)
+            shares[level] = released_runs(counts[level], weights[level], base, order, k=k, across=across[level])
     return shares[splits.leaves]
 
 
@@ -208,7 +248,7 @@ def _weights(node: np.ndarray, units: np.ndarray) -> np.ndarray:
     return np.asarray(1 / times[inverse])
 
 
-def _groups(counts: np.ndarray, order: np.ndarray, most: int, *, k: int) -> np.ndarray:
+def _groups(counts: np.ndarray, order: np.ndarray, most: int, *, k: int, tails: bool = False) -> np.ndarray:
     """Group of each code, shape (codes + 1,): NULL alone if ``k`` rows have it, then ``most`` runs of neighbouring codes of about equal mass."""
     groups = np.zeros(len(order) + 1, dtype=np.int64)
     if not len(order) or most < 1:
@@ -219,7 +259,14 @@ def _groups(counts: np.ndarray, order: np.ndarray, most: int, *, k: int) -> np.n
         return groups
     mass = counts[order]
     middle = np.cumsum(mass) - mass / 2
-    run = np.floor(middle / max(mass.sum(), 1) * most).clip(0, most - 1).astype(int)
+    place = middle / max(mass.sum(), 1)
+    run = np.floor(place * most).clip(0, most - 1).astype(int)
+    if tails:
+        # the outermost runs are halved, and halved again, while the rest is enough
+        deepest = int(np.clip(np.log2(max(mass.sum(), 1) / most / (2 * k)), 0, 8))
+        low = np.floor(-np.log2(np.maximum(place * most, 2.0**-30))).clip(0, deepest)
+        high = np.floor(-np.log2(np.maximum((1 - place) * most, 2.0**-30))).clip(0, deepest)
+        run = np.where(run == 0, -low, np.where(run == most - 1, most - 1 + high, run)).astype(int)
     groups[order] = first + np.unique(run, return_inverse=True)[1]
     return groups
 

@@ -74,13 +74,29 @@ def tuples(of: st.SearchStrategy[Any], most: int = 3) -> st.SearchStrategy[tuple
     return st.lists(of, max_size=most).map(tuple)
 
 
-WEIGHTS = tuples(st.just(0.0) | st.floats(0.25, 1))
-NUMERIC = st.builds(Numeric, tuples(FINITE), tuples(FINITE), WEIGHTS, st.none() | st.integers(0, 6))
+COUNTS = st.floats(0, 2**50)
+
+
+@st.composite
+def numerics(draw: st.DrawFn) -> Numeric:
+    atoms, edges = draw(tuples(FINITE)), tuple(sorted(draw(tuples(FINITE))))
+    weights = [draw(st.just(0.0) | st.floats(0.25, 1)) for _ in range(len(atoms) + max(len(edges) - 1, 0))]
+    return Numeric(atoms, edges, tuple(weights), draw(st.none() | st.integers(0, 6)))
+
+
+@st.composite
+def categories(draw: st.DrawFn, values: st.SearchStrategy[Any]) -> Categorical:
+    found = draw(tuples(values))
+    weights = [draw(st.just(0.0) | st.floats(0.25, 1)) for _ in found]
+    return Categorical(found, tuple(weights), draw(SHARES))
+
+
+NUMERIC = numerics()
 MARGINALS: st.SearchStrategy[Marginal] = st.one_of(
     NUMERIC,
     st.builds(Temporal, NUMERIC, st.sampled_from([Tick.DAY, Tick.SECOND, 1])),
-    st.builds(Categorical, tuples(st.text(max_size=4)), WEIGHTS, SHARES),
-    st.builds(Categorical, tuples(st.integers(-(2**63), 2**63)), WEIGHTS, SHARES),
+    categories(st.text(max_size=4)),
+    categories(st.integers(-(2**63), 2**63)),
     st.builds(Boolean, st.sampled_from([0.0, 0.25, 0.6, 1.0])),
     st.builds(Text, st.sampled_from(Meaning), WORDS, st.none() | WORDS, st.none() | NUMERIC),
     st.builds(Identifier, st.none() | WORDS),
@@ -88,10 +104,19 @@ MARGINALS: st.SearchStrategy[Marginal] = st.one_of(
     st.builds(Empty, st.booleans()),
 )
 NAMES = st.builds(RelationName, WORDS, WORDS, WORDS)
-TABLES = st.builds(
-    lambda cells, codes, seed: Table(np.random.default_rng(seed).random((cells, codes))),
-    *(st.integers(1, 4), st.integers(1, 4), st.integers(0, 99)),
-)
+
+
+@st.composite
+def trees(draw: st.DrawFn, explainers: int) -> Tree:
+    """A tree of up to five nodes: a root alone, or with two children, of which the left may have two of its own."""
+    depth = draw(st.integers(0, 2)) if explainers else 0
+    feature = st.integers(0, max(explainers - 1, 0))
+    inner = [[draw(feature), draw(st.integers(0, 3)), 2 * node + 1] for node in range(depth)]
+    splits = [*inner, *[[-1, 0, 0]] * (depth + 1)]
+    shares = np.random.default_rng(draw(st.integers(0, 99))).random((depth + 1, draw(st.integers(1, 4))))
+    return Tree(Table(np.array(splits)), Table(shares))
+
+
 KEYS = tuple(
     ForeignKey(child, (column,), parent, (column,), origin=Origin.LINKED, same=((column, "x"),))
     for child, parent, column in (
@@ -106,7 +131,9 @@ EXPLAINERS = st.builds(
     *(st.none() | ODD_NAMES, st.none() | ODD_KEYS, st.lists(st.integers(0, 3), min_size=1, max_size=4).map(tuple)),
     *(st.sampled_from(Aspect), st.none() | ODD_NAMES),
 )
-DEPENDENCES = st.builds(Dependence, tuples(EXPLAINERS), st.builds(Tree, TABLES, TABLES), released=TAGS)
+DEPENDENCES = tuples(EXPLAINERS).flatmap(
+    lambda known: st.builds(Dependence, st.just(known), trees(len(known)), released=TAGS)
+)
 ANCHORS = st.builds(Anchor, ODD_NAMES, st.none() | ODD_KEYS, st.sampled_from(Aspect), st.none() | ODD_NAMES)
 COLUMNS = st.builds(
     ColumnProfile,
@@ -135,7 +162,7 @@ FAN_OUTS = st.builds(
     FanOut,
     *(ODD_KEYS, st.integers(0, 2**40), st.integers(0, 2**40), SHARES, SHARES, st.none() | NUMERIC),
     *(
-        tuples(FINITE),
+        tuples(COUNTS),
         st.booleans(),
         tuples(SHARES),
         st.none() | DEPENDENCES,

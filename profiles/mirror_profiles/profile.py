@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -19,13 +18,14 @@ from pydantic_core.core_schema import SerializationInfo
 
 from mirror_connectors.errors import PrivacyError, ProfileError
 from mirror_connectors.schema import Finding, RelationName, Schema
+from mirror_profiles import unpacking
 from mirror_profiles.columns.kinds import Marginal, Numeric
 from mirror_profiles.privacy import Released, Tag, tagged
 from mirror_profiles.rules.kinds import Found
 from mirror_profiles.tags import check_tags
+from mirror_profiles.unpacking import MOST_BYTES, UnsoundError
 
 VERSION = 3
-_MOST_BYTES = 1 << 30
 
 
 class Table:
@@ -423,9 +423,14 @@ _DAMAGE = (
 
 
 def load(path: Path | str) -> Profile:
-    """Read a profile's file. Raises ProfileError when it is missing, damaged or of another version."""
+    """Read a profile's file. Raises ProfileError when it is missing, damaged, of another version, or holds what no profile can."""
+    from mirror_profiles.soundness import check_sound  # which knows the records above
+
     path = Path(path)
     try:
+        if path.stat().st_size > MOST_BYTES:
+            message = f"wanted a profile of at most {MOST_BYTES} bytes at {path}, found a larger file"
+            raise ProfileError(message)
         content = path.read_bytes()
     except FileNotFoundError as error:
         message = f"wanted a profile at {path}, found no file; `mirror profile` writes it"
@@ -435,31 +440,31 @@ def load(path: Path | str) -> Profile:
         raise ProfileError(message) from error
     try:
         found = _read(content, path)
+        check_sound(found)
         check_tags(found)
     except PrivacyError as error:
         message = f"wanted a profile at {path}, found one in which no tag covers some leaf; profile the sources again"
         raise ProfileError(message) from error
     except _DAMAGE as error:
+        why = f" ({error})" if isinstance(error, UnsoundError) else ""
         message = (
-            f"wanted a profile at {path}, found a file that is damaged or none of Mirror's; profile the sources again"
+            f"wanted a profile at {path}, found a file that is damaged or none of Mirror's{why}; "
+            "profile the sources again"
         )
         raise ProfileError(message) from error
     return found
 
 
 def _read(content: bytes, path: Path) -> Profile:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
-            raise ValueError(path)
-        text = archive.read("profile.json")
-        found = json.loads(text)["version"]
-        if found != VERSION:
-            spelled = f"version {found}" if isinstance(found, int) else "another"
-            message = f"wanted a profile of version {VERSION} at {path}, found {spelled}; profile the sources again"
-            raise ProfileError(message)
-        arrow = _parse(archive.read("tables.arrow"))
-        held = sum(name.startswith("copies/") for name in archive.namelist())
-        copies = [_parse(archive.read(f"copies/{number}.arrow")) for number in range(held)]
+    entries = unpacking.unpack(content)
+    text = entries.pop("profile.json")
+    found = unpacking.tree(text)["version"]
+    if found != VERSION:
+        spelled = f"version {found}" if isinstance(found, int) else "another"
+        message = f"wanted a profile of version {VERSION} at {path}, found {spelled}; profile the sources again"
+        raise ProfileError(message)
+    arrow = unpacking.table(entries.pop("tables.arrow"))
+    copies = [unpacking.table(entries[f"copies/{number}.arrow"]) for number in range(len(entries))]
     shares = arrow["shares"].combine_chunks()
     offsets = shares.offsets.to_numpy()
     flat = shares.values.to_numpy(zero_copy_only=False)
@@ -473,7 +478,3 @@ def _read(content: bytes, path: Path) -> Profile:
         # its own text quotes what it found
         message = "profile.json does not describe a profile"
         raise ValueError(message) from None
-
-
-def _parse(content: bytes) -> pa.Table:
-    return pa.ipc.open_file(pa.BufferReader(content)).read_all()

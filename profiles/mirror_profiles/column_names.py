@@ -1,4 +1,4 @@
-"""What the name of a column says about its values, in the usual styles of spelling and eight languages."""
+"""What the name of a column says about its values, in the usual styles of spelling and some fifteen languages."""
 
 from __future__ import annotations
 
@@ -23,52 +23,83 @@ def _words(text: str) -> frozenset[str]:
 
 _SYNONYMS = """
 first_name: firstname forename fname vorname vornamen prenom prenoms imie voornaam givenname prename rufname
+ fornamn fornavn jmeno krestni etunimi keresztnev utonev prenume adi forenames firstnm frstname gvnname
 last_name: lastname surname lname familyname nachname nachnamen familienname zuname nazwisko achternaam cognome
  apellido apellidos sobrenome apelido surnames
+ efternamn efternavn etternavn prijmeni sukunimi vezeteknev csaladnev soyad soyadi soyisim familienaam lastnm famname primerapellido
 middle_name: middlename mname patronymic
+ tussennaam mellannamn
 full_name: fullname
+ volledigenaam adsoyad nimisoy
 name: names namen naam nombre nombres nom noms nome nomes nazwa nm
+ namn navn nazev nev nume isim nimi
 mail: email emails emailaddress mailaddress correo courriel mel emailid
+ epost epostadress epostadresse eposta sahkoposti emailova mailadresse emailcim eletronicamail
 phone: telephone telefon telefone telefono telephon tel mobile telefoon cell cellphone mobil movil celular cellulare
  fax telefax phonenumber phoneno telno telnr mobilephone komorka rufnummer telefonnummer handynummer faxnumber faxno
  phones mobiltelefon telefonnr telefonu ph
+ mobilnummer mobilnr mobiltlf mobiltelefonnummer telefonszam puhelin puhelinnumero gsm telemovel tlf tfno tlfno telefonu cepno mob handphone hp msisdn phn phne contactno mobileno cellno
 street: strasse strassen rue calle rua straat ulica gata strada straatnaam streetname
+ gatuadress gateadresse vej vejnavn veinavn ulice katuosoite katu utca strada sokak cadde gatunamn rua via
 address: adresse adressen anschrift direccion indirizzo endereco adres addr domicilio morada addresses
+ adres morada lakcim cim osoite bydliste adresa bosted hausanschrift
 city: stadt ort wohnort ville ciudad citta cidade stad plaats woonplaats miasto miejscowosc town municipality gemeinde
  localidad comune localite village commune suburb hometown
+ mesto postort poststed bynavn kaupunki postitoimipaikka varos telepules oras sehir kota kommune
 state: bundesland provincia province provincie wojewodztwo estado county kanton canton prefecture region regione
+ lan fylke megye judet iller
 country: pays pais paese kraj nation countries
+ zeme stat ulke orszag maa tara
 zip: zipcode postcode postalcode plz postleitzahl codepostal codigopostal cep pincode kodpocztowy zipcodes postcodes
+ psc postnr postnummer postinumero iranyitoszam pcode zipcd zip5 zip4 kodpoczt codpostal
 company: firma firmenname entreprise societe empresa azienda societa bedrijf przedsiebiorstwo organisation organization
  employer unternehmen bedrijfsnaam firm org arbeitgeber
+ foretag foretagsnamn virksomhed bedrift yritys ceg spolecnost sirket raisonsociale ragionesociale
 job: jobtitle occupation profession beruf stelle metier puesto cargo professione beroep stanowisko zawod designation
+ yrke stilling tehtava unvan meslek pozice profese foglalkozas beosztas anstallning
 description: beschreibung descripcion descrizione descricao omschrijving opis desc descr descriptions
+ beskrivning beskrivelse popis aciklama leiras kuvaus tanim
 notes: note bemerkung bemerkungen kommentar kommentare comment comments remark remarks anmerkung anmerkungen remarque
  observaciones nota notas osservazioni observacao observacoes opmerking opmerkingen uwagi komentarz notiz notizen
  commentaire commentaires comentario comentarios memo
+ anteckning anteckningar poznamka poznamky megjegyzes observatii notlar huomautus anmarkning merknad
 gender: sex geschlecht sexe sexo sesso geslacht plec
+ kon pohlavi cinsiyet sukupuoli nem kjonn
 username: login loginname nickname benutzername nutzername benutzer utilisateur usuario utente gebruikersnaam
  uzytkownik screenname handle
+ anvandarnamn brukernavn uzivatel kullanici kullaniciadi felhasznalonev benutzerkennung usrid usrnm logon loginid
 title: titel titre titulo titolo tytul
 url: website homepage webseite webpage link uri weblink hyperlink permalink urls
 password: passwort pass pwd passwd contrasena motdepasse senha wachtwoord haslo passphrase kennwort
+ losenord heslo sifre jelszo salasana parola
 birth: birthdate birthday dob geburtsdatum geburtstag geboren naissance nacimiento nascita nascimento
+ fodelsedatum fodt narozeni dogum dogumtarihi szuletesi syntymaaika
 customer: kunde kunden client clients cliente clientes clienti klant klanten klient kund
+ kunder klienci zakaznici musteriler asiakkaat ugyfelek kund kunde zakaznik zakaznika klienta musteri asiakas ugyfel cust
 employee: mitarbeiter emp empleado empleados employe employes dipendente medewerker pracownik personnel angestellter
+ anstalld anstallda werknemer werknemers zamestnanci calisanlar ansatte anstallde salarie salaries dipendenti anstalld ansatt zamestnanec pracownika calisan personel tyontekija dolgozo
 supplier: lieferant lieferanten fournisseur proveedor fornitore fornecedor leverancier dostawca vendor vendors
+ leverantor leverandor dodavatel tedarikci toimittaja
 product: produkt produkte produit producto prodotto produto article artikel item items
 order: bestellung auftrag commande pedido ordine bestelling zamowienie
+ objednavka siparis rendeles tilaus zamowienia
 billing: rechnung facturation facturacion fatturazione cobranca faktura fattura factura facture
+ fakturace fatura szamla
 delivery: lieferung liefer livraison envio entrega spedizione levering dostawa
 account: konto compte cuenta conto conta rekening
 holder: inhaber titulaire titular titolare houder
 contact: contacto contatto contato kontakt
+ kapcsolat iletisim
 electronic: electronico electronique elettronica elettronico eletronico elektronisch
 full: completo complet complete completa voll
 place: lieu luogo lugar
 line: ln
-code: cd
-number: no nr num numero numer nummer nbr
+code: cd cod
+family: famille familie familia famiglia fam
+given: gvn proprio propre pila
+number: no nr num numero numer nummer nbr cislo nro szam numarasi nummeret
+status: stav durum statut stan situacao situazione estatus zustand tila
+last: lst
 """
 
 _MODIFIERS = _words(
@@ -223,7 +254,7 @@ class _Context:
 
 def _context(column: str, relation: str, neighbours: Sequence[str]) -> _Context:
     words = [_singular(word) for word in tokens_of(relation) if not word.isdigit()]
-    while len(words) > 1 and words[-1] in _ROWS:
+    while len(words) > 1 and (words[-1] in _ROWS or len(words[-1]) <= 2):
         words.pop()
     around = [tokens_of(neighbour) for neighbour in neighbours if neighbour != column]
     return _Context(
@@ -239,19 +270,36 @@ _RULES = r"""
 token 0.85: password hash salt secret token digest checksum signature nonce fingerprint md5 sha\d* otp session_key
  (api|access|secret|private|public)_key session_id
 uuid 0.9: uuid guid
-national_id 0.85: ssn social_security(_number)? national_(id|number|identity|identifier)(_number)?
- passport(_number|_id)? pesel
+national_id 0.85: ssn ssn_(num|number) social_security(_number)? national_(id|number|identity|identifier)(_number)?
+ pesel
  bsn cpf insee codice_fiscale personal?_(number|code|id_number) personnummer dni nif nie nino sozialversicherungsnummer
  identity_(card|number)(_number)? (citizen|identity|government)_(id|number) ausweisnummer social_insurance_number curp
- sv_number rijksregisternummer aadhaar
+ sv_number rijksregisternummer aadhaar(_number)? (sin|sosyal|ahv|avs|nhs|ni|nin|cpr|hetu|cnp|oib|egn|curp|pid)(_number)?
+ nino personnumber person_?nr rodne_?(cislo|number)? rc fodselsnummer fodselsnr fodselsnumber rijksregister(_?nr|_number)?
+ tc_kimlik(_number)? kimlik(_number)? dowod(_osobisty)? henkilotunnus steuer_?id(nr|_number)? idnr num_(secu|nss)
+ number_(secu|securite_sociale|nss|dni) (drivers?_)?(license|licence)_(number|id) driver_licen[sc]e driving_licen[sc]e(_number)?
+ cod(ice)?_fiscale cf national_insurance(_number)? nir tajszam taj medicare(_number)? id_card(_number)? pesel_number
+passport 0.9: passport(_(number|id|code))? (reise)?pass_?(nr|nummer|number) pasaporte passeport
 tax_id 0.85: vat(_(id|number|code|reg|registration))* tax_(id|number|code|identifier) taxid tin ein
  ust_?id(_?(number|nr))?
+ regon cvr(_number)? org_?(nr|number) organi[sz]ation_number ico dic vergi_(number|kimlik_number) vkn adoszam abn acn
+ (number_)?(vat|btw|tva) (vat|btw|tva)_number rut cuit nit cui ytunnus y_tunnus gst_?(in|number)? ust_?id uid_number
  steuernummer u_st_id umsatzsteuer_id tva (number_)?tva siret siren nip cnpj cif partita_iva piva btw(_number)? gstin
  rfc
-iban 0.95: iban(_number)?
+iban 0.95: iban(_number)? rib
+bank_account 0.85: ^account$ (bank_)?(account|acct|acc|konto)_(number|num) (account_)?kontonummer kontonr rekeningnummer rekening(_number)?
+ cuenta(_bancaria|_corriente)? number_konta number_account conta(_(corrente|bancaria))? conto_corrente cislo_uctu number_uctu
+ hesap(_number)? bankszamlaszam bank_(acct|account)(_(number|num))? numer_konta account_bancaria account_corrente
+ konta_number
+bic 0.9: bic(_code)? swift(_(code|bic))?
+vin 0.9: vin(_number)? fin fahrgestell_?(nummer|number|nr) chassis(_number)? vehicle_identification_number
+imei 0.9: imei(_number)?
+ean 0.85: ean_?(8|13)?(_code)? upc(_code)? gtin(_?1[234])? barcode
+isbn 0.95: isbn_?(10|13)?
 card_number 0.85: (credit_|debit_|payment_)?card_number cc_number ccnum kreditkarte(n_?number|nnummer)? credit_card pan
 plate 0.8: (license|licence|number|registration)_plate(_number)? plate(_number)? kennzeichen immatriculation matricula
- targa
+ targa kenteken placa plaka spz reg_?(nr|number) rendszam rekisterinumero number_rej (car|vehicle)_reg(istration)?(_number)?
+ number_rejestracyjny
 sentence 0.8: mail_subject
 paragraph 0.7: (mail|phone|address)_(body|text|content|message)
 email 0.95: electronic_(mail|address) (e_)?mail(_(address|addr))?(_(home|work|private|primary|personal|business))?
@@ -266,6 +314,7 @@ json 0.7: json jsonb
 xml 0.7: xml
 html 0.7: html html_(body|content|text)
 city 0.9: place_(of_)?(birth|death|residence) birth_?place
+username 0.7: (upd|updated|crt|created|ins|inserted|mod|modified|chg|changed)_(usr|user|by)(_id)?
 none 0: id ids key fk pk count cnt flag type kind status verified confirmed enabled valid format at date time timestamp
  year month day amount price total rate size length width height weight percent score rank level group version language
  lang locale currency unit units timezone tz mode method sequence opt_in allowed birth extension ext area_code dial_code
@@ -273,8 +322,12 @@ none 0: id ids key fk pk count cnt flag type kind status verified confirmed enab
  card_(brand|network|issuer|scheme)
 honorific 0.8: title_of_courtesy salutation anrede honorific courtesy(_title)? civilite (name_)?prefix tratamiento
  name_title
-given_name 0.95: (first|given|fore|middle|christian|preferred)_name name_(first|given|middle) (middle|first)_initial
-family_name 0.95: (last|family|sur|maiden|birth|second)_name name_(last|family) geburtsname
+counts 0: (sku|slug|version|build|model|serial|lot|batch|part|order|invoice|tracking|policy|claim|ticket|document|doc|receipt|
+ shipment|parcel|reference|ref|po|product|article|item|stock|frame|rim|coupon|voucher|transaction|auth|request|event|supplier|
+ customer|station|hs|cost|tax|diagnosis|account|size|dewey|naf)_(number|code|id|key|center|centre) sku version slug mrn seat shelf
+ file_size table_name column_name branch_name tracking coupon voucher serial order_ref postal_order dossier precinct period expediente
+given_name 0.95: name_given (given|gvn)_(name|nm) (first|given|fore|middle|christian|preferred)_name name_(first|given|middle) (middle|first)_initial
+family_name 0.95: name_(usage|naissance|menage|jeune_fille) fam(ily)?_(nm|name) (apellido|last_name)_?\d (last|family|sur|maiden|birth|second)_name name_(last|family) geburtsname
 full_name 0.9: full_name name_full name_and_last_name
 username 0.9: (user_?|screen_|nick_|account_)name username(_name)? name_username nick user_login
 username 0.6: (created|updated|modified|changed|approved|deleted|uploaded|assigned|inserted)_by user
@@ -308,24 +361,28 @@ paragraph 0.85: description(_(long|text|full))? notes(_text)? body(_text)? bio b
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a name says."""
+
+    meaning: Meaning | None
+    """None where the name says that values are no text of a meaning: a status, a date, a count."""
+    confidence: float
+    reason: str
+    counts: bool = False
+    """Whether it is the number or the code of a thing that is counted or listed: an order, a lot, a part."""
+
+
 @cache
-def _rules() -> tuple[tuple[re.Pattern[str], Meaning | None, float], ...]:
+def _rules() -> tuple[tuple[re.Pattern[str], Hint], ...]:
     """Return patterns of the end of a canonical name, the first that is found being right."""
     rules = []
     for line in _RULES.replace("\n ", " ").strip().splitlines():
         (meaning, confidence), patterns = line.partition(":")[0].split(), line.partition(":")[2].split()
         pattern = re.compile(f"(?:^|_)(?:{'|'.join(patterns)})(?:_\\d+)?$")
-        rules.append((pattern, None if meaning == "none" else Meaning(meaning), float(confidence)))
+        plain = None if meaning in ("none", "counts") else Meaning(meaning)
+        rules.append((pattern, Hint(plain, float(confidence), "the column's name", counts=meaning == "counts")))
     return tuple(rules)
-
-
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """What a name says."""
-
-    meaning: Meaning
-    confidence: float
-    reason: str
 
 
 def read_name(column: str, *, relation: str, neighbours: Sequence[str]) -> Hint | None:
@@ -337,9 +394,9 @@ def read_name(column: str, *, relation: str, neighbours: Sequence[str]) -> Hint 
     joined = "_".join(tokens)
     if special := _beside_others(tokens, joined, context):
         return special
-    for pattern, meaning, confidence in _rules():
+    for pattern, hint in _rules():
         if pattern.search(joined):
-            return Hint(meaning, confidence, "the column's name") if meaning else None
+            return hint
     return _noun([token for token in tokens if not token.isdigit()])
 
 
@@ -348,6 +405,8 @@ def _beside_others(tokens: tuple[str, ...], joined: str, context: _Context) -> H
     match tokens:
         case ("name",):
             return _bare_name(context)
+        case ("ad",) if "last_name" in context.names:
+            return Hint(Meaning.GIVEN_NAME, 0.85, "a name beside a last name")
         case ("code" | "iso" | "abbr" | "abbreviation", *_) if (
             context.head in {"country", "state"} and len(tokens) <= 2
         ):

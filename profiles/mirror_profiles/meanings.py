@@ -59,16 +59,30 @@ class Meaning(StrEnum):
     """The hardware address of a network card."""
     USER_AGENT = "user_agent"
     """What a browser says it is."""
+    BIC = "bic"
+    """The code of a bank, ISO 9362."""
+    BANK_ACCOUNT = "bank_account"
+    """The number of an account at a bank, as a country writes it."""
     IBAN = "iban"
     """An international bank account number."""
     CARD_NUMBER = "card_number"
     """The number of a payment card."""
     NATIONAL_ID = "national_id"
     """The number a state gives to a person: social security, tax or identity number."""
+    PASSPORT = "passport"
+    """The number of a passport."""
     TAX_ID = "tax_id"
     """The number a state gives to a business: VAT or tax number."""
     PLATE = "plate"
     """The registration plate of a vehicle."""
+    VIN = "vin"
+    """The number of a vehicle, ISO 3779."""
+    IMEI = "imei"
+    """The number of a telephone as a device."""
+    EAN = "ean"
+    """The number of an article of trade: EAN-13, EAN-8, UPC, GTIN-14."""
+    ISBN = "isbn"
+    """The number of a book, of ten or thirteen digits."""
     FILE_NAME = "file_name"
     """A file's name or path."""
     WORD = "word"
@@ -89,6 +103,34 @@ class Meaning(StrEnum):
     """A piece of HTML."""
 
 
+IDENTIFYING = frozenset(
+    {
+        Meaning.GIVEN_NAME,
+        Meaning.FAMILY_NAME,
+        Meaning.FULL_NAME,
+        Meaning.USERNAME,
+        Meaning.EMAIL,
+        Meaning.PHONE,
+        Meaning.STREET,
+        Meaning.SECONDARY_ADDRESS,
+        Meaning.ADDRESS,
+        Meaning.IPV4,
+        Meaning.IPV6,
+        Meaning.MAC,
+        Meaning.BANK_ACCOUNT,
+        Meaning.IBAN,
+        Meaning.CARD_NUMBER,
+        Meaning.NATIONAL_ID,
+        Meaning.PASSPORT,
+        Meaning.TAX_ID,
+        Meaning.PLATE,
+        Meaning.VIN,
+        Meaning.IMEI,
+    }
+)
+"""Meanings whose values name a person, or lead to one, by themselves: direct identifiers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A column's meaning as far as names and values show it."""
@@ -98,3 +140,5 @@ class Reading:
     """Between 0 and 1; from 0.8 on the reading rarely errs."""
     reason: str
     """Why, in words for a person. Never contains a value, nor a count of values."""
+    locale: str | None = None
+    """The Faker locale whose form the values have, where the form tells."""

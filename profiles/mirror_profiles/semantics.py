@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mirror_profiles.column_names import read_name
+from mirror_profiles.column_names import Hint, read_name
 from mirror_profiles.languages import LOCALES, locale_of
-from mirror_profiles.meanings import Meaning, Reading
+from mirror_profiles.looks import looked_at, share
+from mirror_profiles.meanings import IDENTIFYING, Meaning, Reading
+from mirror_profiles.validators import numbered, share_of_start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,16 +38,14 @@ _SHAPES: tuple[tuple[Meaning, str, str], ...] = (
     ),
     (Meaning.MAC, r"^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$", "values are hardware addresses"),
     (Meaning.IPV6, r"^[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){2,7}(/\d{1,3})?$", "values are IPv6 addresses"),
-    (Meaning.IBAN, r"^[A-Z]{2}\d\d( ?[A-Z0-9]){11,30}$", "values are IBANs"),
-    (Meaning.CARD_NUMBER, r"^[2-6]\d{3}([ -]?\d{4}){2}[ -]?\d{1,7}$", "values are card numbers"),
+    (Meaning.VIN, r"^[A-HJ-NPR-Z0-9]{17}$", "values have the form of vehicles' numbers"),
+    (Meaning.NATIONAL_ID, r"^[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]( ?\d\d){3} ?[A-D]$", "values have the form of national insurance numbers"),
+    (Meaning.NATIONAL_ID, r"^\d{2}[0-3]\d[01]\d{3}[A-Z]\d{3}$", "values have the form of pension insurance numbers"),
     (Meaning.JSON, r"(?s)^\s*(\{.*\}|\[.*\])\s*$", "values are JSON documents"),
     (Meaning.XML, r"(?s)^\s*<(\?xml|[A-Za-z][\w:.-]*[\s/>]).*>\s*$", "values are XML documents"),
     (Meaning.USER_AGENT, r"^(Mozilla|Opera|Dalvik|curl)/\d", "values name browsers"),
 )
 _HTML = r"(?is)</?(p|div|br|span|a|b|i|ul|li|table|h\d|strong|em|img|html)\b[^>]*>"
-_PHONE = r"^\(?\+?[0-9][0-9()\s./\-]{5,22}(\s?(x|ext\.?)\s?\d{1,6})?$"
-_GROUPED = r"^(\+|\()[0-9()\s./\-]*$|^0\d{2,5}[\s/\-]\d{3,}|[0-9)][\s./\-][0-9(].*[\s./\-][0-9]"
-_DATE = r"^\d{4}-\d\d-\d\d|^\d\d?[./-]\d\d?[./-]\d{2,4}$"
 _RANDOM = r"^([0-9a-fA-F]{24,}|[A-Za-z0-9+/_-]{40,}={0,2}|\$[0-9a-z]{1,8}\$.+)$"
 
 _PLAUSIBLE: Mapping[Meaning, tuple[str, float]] = MappingProxyType(
@@ -75,27 +78,19 @@ _PLAUSIBLE: Mapping[Meaning, tuple[str, float]] = MappingProxyType(
         Meaning.XML: (r"<", 0.6),
         Meaning.HTML: (r"<|\s", 0.3),
         Meaning.NATIONAL_ID: (r"\d", 0.7),
+        Meaning.PASSPORT: (r"\d", 0.7),
+        Meaning.BANK_ACCOUNT: (r"\d(.*\d){5}", 0.7),
+        Meaning.BIC: (r"^[A-Za-z]{4}", 0.7),
+        Meaning.VIN: (r"^[A-Za-z0-9]{11,17}$", 0.7),
+        Meaning.IMEI: (r"^[0-9 -]{14,19}$", 0.7),
+        Meaning.EAN: (r"^\d{8,14}$", 0.7),
+        Meaning.ISBN: (r"^[0-9X -]{10,18}$", 0.7),
         Meaning.TAX_ID: (r"\d", 0.7),
         Meaning.WORD: (r"\p{L}", 0.5),
         Meaning.SENTENCE: (r"\p{L}", 0.6),
         Meaning.PARAGRAPH: (r"\p{L}", 0.6),
     }
 )
-
-
-def _share(values: pa.Array, pattern: str) -> float:
-    """Return the share of values in which the pattern is found."""
-    return float(pc.mean(pc.match_substring_regex(values, pattern)).as_py() or 0.0)
-
-
-def _digits_by_97(text: str) -> bool:
-    packed = text.replace(" ", "")
-    return int("".join(str(int(c, 36)) for c in packed[4:] + packed[:4])) % 97 == 1
-
-
-def _luhn(text: str) -> bool:
-    digits = [int(c) for c in reversed(text) if c.isdigit()]
-    return sum(digits[::2]) % 10 == -sum(sum(divmod(2 * d, 10)) for d in digits[1::2]) % 10
 
 
 def _is_json(text: str) -> bool:
@@ -106,19 +101,23 @@ def _is_json(text: str) -> bool:
     return True
 
 
-_CHECKS = MappingProxyType({Meaning.IBAN: _digits_by_97, Meaning.CARD_NUMBER: _luhn, Meaning.JSON: _is_json})
+def _is_vin(text: str) -> bool:
+    return sum(sign.isalpha() for sign in text) >= 3 and any(sign.isdigit() for sign in text[-4:])
+
+
+_CHECKS = MappingProxyType({Meaning.JSON: _is_json, Meaning.VIN: _is_vin})
 
 
 def _by_shape(values: pa.Array) -> tuple[Meaning, str] | None:
     """Return the meaning whose unmistakable form at least nine values in ten have."""
     for meaning, pattern, reason in _SHAPES:
-        if _share(values, pattern) < 0.9:
+        if share(values, pattern) < 0.9:
             continue
         if check := _CHECKS.get(meaning):
             some = values[:100].to_pylist()
             if sum(map(check, some)) < 0.9 * len(some):
                 continue
-        if meaning is Meaning.XML and _share(values, _HTML) >= 0.8:
+        if meaning is Meaning.XML and share(values, _HTML) >= 0.8:
             return Meaning.HTML, "values are pieces of HTML"
         return meaning, reason
     return None
@@ -126,16 +125,14 @@ def _by_shape(values: pa.Array) -> tuple[Meaning, str] | None:
 
 def _by_look(values: pa.Array) -> Reading | None:
     """Read values whose column name says nothing; the form alone is weaker evidence than in `_by_shape`."""
-    if _share(values, _PHONE) >= 0.95 and _share(values, _GROUPED) >= 0.9 and _share(values, _DATE) < 0.1:
-        return Reading(Meaning.PHONE, 0.6, "values have the form of telephone numbers")
-    if _share(values, _HTML) >= 0.8:
+    if share(values, _HTML) >= 0.8:
         return Reading(Meaning.HTML, 0.7, "values are pieces of HTML")
-    if _share(values, _RANDOM) >= 0.9:
+    if share(values, _RANDOM) >= 0.9:
         return Reading(Meaning.TOKEN, 0.7, "values are random characters")
-    if _share(values, r"\p{L}{2,} \p{L}{2,}( \p{L}+){3}") >= 0.6:
+    if share(values, r"\p{L}{2,} \p{L}{2,}( \p{L}+){3}") >= 0.6:
         meaning = Meaning.PARAGRAPH if _mean_length(values) >= 60 else Meaning.SENTENCE
         return Reading(meaning, 0.6, "values are sentences")
-    return None
+    return looked_at(values)
 
 
 _LEAST_LENGTH: Mapping[Meaning, int] = MappingProxyType(
@@ -144,6 +141,7 @@ _LEAST_LENGTH: Mapping[Meaning, int] = MappingProxyType(
         Meaning.URL: 6,
         Meaning.IPV4: 7,
         Meaning.IBAN: 15,
+        Meaning.VIN: 11,
         Meaning.CARD_NUMBER: 12,
         Meaning.PHONE: 5,
         Meaning.FULL_NAME: 4,
@@ -177,7 +175,7 @@ def _fitting(meaning: Meaning, values: pa.Array | None, max_length: int | None) 
     if len(values) < _FEWEST_VALUES or meaning not in _PLAUSIBLE:
         return meaning
     pattern, least = _PLAUSIBLE[meaning]
-    return meaning if _share(values, pattern) >= least else None
+    return meaning if share(values, pattern) >= least else None
 
 
 def _for_length(meaning: Meaning, longest: int) -> Meaning:
@@ -199,14 +197,14 @@ def _for_values(meaning: Meaning, values: pa.Array) -> Meaning:
         case Meaning.COUNTRY_CODE if _mean_length(values) > 3:
             return Meaning.COUNTRY
         case Meaning.PARAGRAPH if _mean_length(values) < 30:
-            return Meaning.SENTENCE if _share(values, r"\s") >= 0.2 else Meaning.WORD
-        case Meaning.SENTENCE if _share(values, r"\s") < 0.2:
+            return Meaning.SENTENCE if share(values, r"\s") >= 0.2 else Meaning.WORD
+        case Meaning.SENTENCE if share(values, r"\s") < 0.2:
             return Meaning.WORD
-        case Meaning.IPV4 if _share(values, ":") > 0.5:
+        case Meaning.IPV4 if share(values, ":") > 0.5:
             return Meaning.IPV6
-        case Meaning.URL if _share(values, r"^[\w-]+(\.[\w-]+)+$") > 0.9:
+        case Meaning.URL if share(values, r"^[\w-]+(\.[\w-]+)+$") > 0.9:
             return Meaning.DOMAIN
-        case Meaning.JOB if _share(values, _COURTESY) > 0.8:
+        case Meaning.JOB if share(values, _COURTESY) > 0.8:
             return Meaning.HONORIFIC
         case _:
             return meaning
@@ -253,14 +251,99 @@ def meaning_of(
     """
     if isinstance(type, pa.JsonType):
         return Reading(Meaning.JSON, 1.0, "the column's type")
-    if not _is_text(type):
+    if not (_is_text(type) or _is_whole(type)):
         return None
     values = _distinct(sample)
     named = read_name(column, relation=relation, neighbours=neighbours)
+    if not _is_text(type):
+        return _of_numbers(named, values)
     enough = values is not None and len(values) >= _FEWEST_VALUES
     if enough and (shape := _by_shape(values)) is not None:
         meaning, reason = shape
         return Reading(meaning, 0.98 if named and named.meaning is meaning else 0.9, reason)
-    if named and (fitting := _fitting(named.meaning, values, max_length)) is not None:
+    if enough and (number := numbered(values, counted=named is not None and named.counts)) is not None:
+        return _agreed(named, number)
+    if enough and named and named.meaning in _THINGS and (found := looked_at(values)) and found.meaning in _PEOPLE:
+        return found
+    if named and named.meaning and (fitting := _fitting(named.meaning, values, max_length)) is not None:
         return Reading(fitting, min(named.confidence + 0.03 * enough, 0.98), named.reason)
-    return _by_look(values) if enough else None
+    silent = named is None or (named.meaning is not None and not named.counts)
+    return _by_look(values) if enough and silent else None
+
+
+_THINGS = (Meaning.WORD, Meaning.SENTENCE)
+"""What a name says that may be the name of a person as well."""
+_PEOPLE = (Meaning.GIVEN_NAME, Meaning.FAMILY_NAME, Meaning.FULL_NAME)
+_NUMBERS = frozenset(
+    {Meaning.CARD_NUMBER, Meaning.NATIONAL_ID, Meaning.TAX_ID, Meaning.BANK_ACCOUNT, Meaning.PHONE, Meaning.EAN}
+    | {Meaning.ISBN, Meaning.IMEI, Meaning.PASSPORT}
+)
+"""Meanings that columns of whole numbers may have."""
+
+
+def _is_whole(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(type_) or (pa.types.is_decimal(type_) and type_.scale == 0))
+
+
+def _of_numbers(named: Hint | None, values: pa.Array | None) -> Reading | None:
+    """Read a column of whole numbers: those with check digits, and those whose name says that they are such a number."""
+    if values is None or len(values) < _FEWEST_VALUES or share(values, r"^\d{6,19}$") < 0.95:
+        return None
+    number = numbered(values, counted=named is not None and named.counts)
+    if number is not None and number.meaning in _NUMBERS:
+        return _agreed(named, number)
+    if named is None or named.meaning not in _NUMBERS:
+        return None
+    return Reading(named.meaning, named.confidence, named.reason)
+
+
+def _agreed(named: Hint | None, number: Reading) -> Reading:
+    """Return what a number is: of several numbers of a state or a bank the name tells best which."""
+    if named is None or named.meaning not in _NUMBERS or number.meaning not in _NUMBERS - {Meaning.EAN, Meaning.ISBN}:
+        return number
+    return replace(number, meaning=named.meaning, confidence=0.98)
+
+
+_LEAST_BESIDE = 0.2
+
+
+def meaning_beside(
+    column: str,
+    *,
+    relation: str,
+    type: pa.DataType,  # noqa: A002
+    sample: pa.Array,
+) -> Reading | None:
+    """Say what a column means of which nothing was read, and that stands beside names or contacts of people.
+
+    There, fewer of its values need to be in lists of names; and a number without order or a prefix, another one in
+    every row, is taken for one that a state or a bank knows a person by.
+    """
+    named = read_name(column, relation=relation, neighbours=())
+    if not (_is_text(type) or _is_whole(type)) or (named is not None and (named.counts or not named.meaning)):
+        return None
+    values = _distinct(sample)
+    if values is None or len(values) < _FEWEST_VALUES:
+        return None
+    found = looked_at(values, least=_LEAST_BESIDE) if _is_text(type) else None
+    if found is not None:
+        return replace(found, confidence=0.6, reason=f"{found.reason}, beside names or contacts of people")
+    if 2 * len(values) > len(sample) - sample.null_count and _is_personal(values, sample):
+        return Reading(Meaning.NATIONAL_ID, 0.5, "numbers without order, one to a row, beside names or contacts of people")
+    return None
+
+
+_PERSONAL = r"^([A-Z]\d{7,12}|[A-Z]{2,3}\d{6,12}|\d{7,14}(-\d)?)$"
+
+
+def _is_personal(values: pa.Array, sample: pa.Array) -> bool:
+    there = len(sample) - sample.null_count
+    if len(values) < min(0.95 * there, _EVIDENCE_VALUES) or share(values, _PERSONAL) < 0.98:
+        return False
+    listed = sorted(values.to_pylist())
+    letters = {re.sub(r"[^A-Z]", "", one) for one in listed}
+    if len(letters) == 1 and letters != {""}:
+        return False  # a prefix that says what is counted
+    alike = Counter(map(len, listed)).most_common(1)[0][1] >= 0.9 * len(listed)
+    numbers = [int(re.sub(r"\D", "", one)) for one in listed]
+    return alike and share_of_start(listed, 2) < 0.5 and max(numbers) - min(numbers) > 100 * len(numbers)

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-all check smoke bench bench-discovery bench-applications bench-fidelity bench-peers lock clean
+.PHONY: help setup demo test test-all check smoke bench bench-discovery bench-semantics bench-applications bench-fidelity bench-peers lock clean
 
 # The first Python on the path that is new enough; `make PYTHON=/path/to/python3 …` chooses another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -76,6 +76,9 @@ bench: $(READY) ## measure speed and memory
 
 bench-discovery: $(READY) ## hide what real databases declare, and print how much of it is discovered
 	$(BIN)/python benchmarks/discovery.py --each
+
+bench-semantics: $(READY) ## read the meaning of labelled columns, by name and by values alone
+	$(BIN)/python benchmarks/semantics.py --each
 
 # FOLDER holds files of DDL: NAME.pg.sql, NAME.mysql.sql, NAME.sqlite.sql, NAME.duckdb.sql.
 bench-applications: $(READY) ## mirror the schemas in FOLDER=…, with 20 invented rows in each relation

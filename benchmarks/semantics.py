@@ -8,8 +8,8 @@ import time
 from rich.console import Console
 from rich.table import Table
 
+from mirror_profiles.interpretation import read_relation
 from mirror_profiles.lexicon import lexicon
-from mirror_profiles.readings import read_relation
 from tests.labelled import Labelled, Score, described, judge, labelled
 
 ROWS = 200
@@ -51,7 +51,9 @@ def _cost(relations: list[Labelled]) -> str:
     for relation, table in tables:
         read_relation(relation, table.rename_columns(relation.column_names))
     each = (time.process_time() - start) / sum(len(one.columns) for one in relations)
-    return f"{1_000 * each:.1f} ms of CPU a column of {COST_ROWS:,} values; lists of names are read once, in {once:.1f} s"
+    return (
+        f"{1_000 * each:.1f} ms of CPU a column of {COST_ROWS:,} values; lists of names are read once, in {once:.1f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -18,11 +18,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from mirror_connectors.base import Mode
 from mirror_connectors.errors import ConfigError
 from mirror_connectors.schema import ForeignKey, ObjectKind, Origin, RelationName, split_name
+from mirror_profiles.meanings import Meaning
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _EMBEDDED = re.compile(r"(sqlite|duckdb):///(?!/)(?P<path>.+)")
 _SIDE = re.compile(r"(?P<relation>.+?)\s*\((?P<columns>[^()]+)\)")
 
+NO_MEANING = "none"
+"""The meaning of columns that hold nothing of the list: categories, codes, whatever is known by its shape alone."""
 Side = Literal["sources", "targets"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 
@@ -110,6 +113,8 @@ class Rule(_Part):
 
     match: str | None = None
     generate: str | None = None
+    meaning: str | None = None
+    """What columns hold, where it was misread: a meaning by name, or ``none``; it counts when the sources are measured as well."""
     value: str | int | float | bool | None = None
     """The constant that ``generate = "constant"`` writes."""
     copy_rows: bool = Field(default=False, alias="copy")
@@ -124,6 +129,10 @@ class Rule(_Part):
         obeyed = self.relation is not None or self.holds is not None or self.off
         if obeyed and (self.relation is None or (self.holds is None and not self.off)):
             message = 'wanted relation = "source.schema.relation" with holds = "..." or off = true'
+            raise ValueError(message)
+        if self.meaning is not None and self.meaning not in (NO_MEANING, *Meaning):
+            known = ", ".join(sorted([NO_MEANING, *Meaning]))
+            message = f"wanted one of these meanings: {known}"
             raise ValueError(message)
         if obeyed == (self.match is not None):
             message = "wanted match for columns, or relation with holds for rows; found both or neither"
@@ -198,6 +207,16 @@ class Config(_Part):
     def insists(self, name: RelationName) -> bool:
         """Say whether ``[run.rows]`` asks for rows by the relation's own name: that number is kept or refused; a glob's may be lowered."""
         return [wanted for wanted in self.run.rows if names(wanted, name)][-1:] == [str(name)]
+
+    def meaning_for(self, name: RelationName, column: str) -> str | None:
+        """Return what the last rule that says so takes a column to mean: ``none`` for nothing; None where no rule says."""
+        spelled = [f"{one}.{column}" for one in _spellings(name)]
+        said = (
+            rule.meaning or (rule.generate if rule.generate in list(Meaning) else None)
+            for rule in reversed(self.rules)
+            if rule.match is not None and any(fnmatchcase(wanted, rule.match) for wanted in spelled)
+        )
+        return next((one for one in said if one is not None), None)
 
     def rule_for(self, name: RelationName, column: str | None = None) -> Rule | None:
         """Return the last rule that matches a relation (no column) or one of its columns."""

@@ -115,7 +115,8 @@ def default_generator(
             return Default(Drawn(), why, profile)
         case Text():
             generator = FromLists(marginal.meaning, marginal.locale, marginal.lengths)
-            return Default(generator, f"meaning {marginal.meaning}: {marginal.reason}", profile)
+            sure = "" if profile.released == PUBLIC else f" ({marginal.confidence:.2f})"
+            return Default(generator, f"meaning {marginal.meaning}{sure}: {marginal.reason}", profile)
         case Identifier():
             if not pa.types.is_string(column.type) and not pa.types.is_binary(column.type):
                 return Default(_counting(column), "numbering", profile)

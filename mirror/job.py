@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import mirror_connectors
-from mirror.config import names
+from mirror.config import NO_MEANING, names
 from mirror.refresh import DriftError, Stop, drift
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, ConnectError, MirrorError, ProfileError, ReadError
 from mirror_connectors.schema import Finding, Origin, Schema, union
+from mirror_profiles.meanings import Meaning
 from mirror_profiles.structure import MIRRORED
 
 if TYPE_CHECKING:
@@ -127,8 +128,20 @@ def measured(
         sample=config.run.sample,
         copy=copied(config, schema),
         unit=units(config, schema),
+        meanings=_meanings(config, schema),
         progress=steps("profile", tell),
     )
+
+
+def _meanings(config: Config, schema: Schema) -> dict[tuple[RelationName, str], Meaning | None]:
+    """Return what the configuration says that columns mean."""
+    said = {
+        (relation.name, column.name): found
+        for relation in schema
+        for column in relation.columns
+        if (found := config.meaning_for(relation.name, column.name)) is not None
+    }
+    return {place: None if found == NO_MEANING else Meaning(found) for place, found in said.items()}
 
 
 def copied(config: Config, schema: Schema) -> frozenset[RelationName]:

@@ -24,7 +24,7 @@ from mirror.keys import UNMADE, Choices, Given, Reference, distinct_keys
 from mirror.partial_keys import close
 from mirror.planned import Agrees, ColumnPlan, KeyPlan, Plan, RelationPlan, UnplannedError
 from mirror.presence import chosen_together
-from mirror.rules import asked_for, check_rules, effective_rules, ruled
+from mirror.rules import as_meant, asked_for, check_rules, effective_rules, ruled
 from mirror.uniqueness import promises
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, PlanError
@@ -49,7 +49,7 @@ def plan(profile: Profile, config: Config) -> Plan:
     Raises PlanError when the schema, the profile and the configuration cannot be satisfied together.
     """
     check_rules(profile, config)
-    profile = invented(profile, _about(profile, config))
+    profile = as_meant(invented(profile, _about(profile, config)), config)
     order = precedence(profile.schema)
     findings = [*profile.findings, *_left_out(profile.schema)]
     if config.privacy.unit:

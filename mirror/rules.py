@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from mirror.config import names
+from mirror.config import NO_MEANING, names
 from mirror.generators import Constant, FromLists, Generator, Mask, Null, Numbering, Scrambled
 from mirror.holds import read_rule
 from mirror_connectors.errors import ConfigError, PlanError
 from mirror_connectors.schema import RelationName
-from mirror_profiles.columns.kinds import Tick
+from mirror_profiles.columns import is_number
+from mirror_profiles.columns.kinds import Opaque, Text, Tick
 from mirror_profiles.columns.temporal import is_moment
+from mirror_profiles.meanings import Meaning
 from mirror_profiles.rules.kinds import relation_of
 from mirror_profiles.rules.spelling import spell
-from mirror_profiles.semantics import Meaning
 
 if TYPE_CHECKING:
     from mirror.config import Config, Rule
@@ -75,6 +77,37 @@ def _named(text: str) -> RelationName:
         raise ConfigError(message) from None
 
 
+def as_meant(profile: Profile, config: Config) -> Profile:
+    """Put what the configuration says of columns' meanings in place of what was read, as far as it was not measured so.
+
+    Raises PlanError for a column that cannot hold what it is said to mean.
+    """
+    relations = []
+    for one in profile.relations:
+        relation = profile.schema.relation(one.name)
+        columns = tuple(_as_meant(relation, column, config) for column in one.columns)
+        relations.append(one if one.copy is not None else replace(one, columns=columns))
+    return replace(profile, relations=tuple(relations))
+
+
+def _as_meant(relation: Relation, profile: ColumnProfile, config: Config) -> ColumnProfile:
+    said, marginal = config.meaning_for(relation.name, profile.name), profile.marginal
+    if said is None or (isinstance(marginal, Text) and marginal.meaning == said):
+        return profile
+    lengths = marginal.lengths if isinstance(marginal, Text | Opaque) else None
+    if said == NO_MEANING:
+        return replace(profile, marginal=Opaque(lengths, "text")) if isinstance(marginal, Text) else profile
+    rule = config.rule_for(relation.name, profile.name)
+    if rule is not None and rule.generate is not None:
+        return profile  # a generator decides
+    type_ = relation.column(profile.name).type
+    if not (pa.types.is_string(type_) or is_number(Meaning(said), type_)):
+        message = f"{relation.name}.{profile.name} is said to mean {said}, which is text; found type {relation.column(profile.name).native}"
+        raise PlanError(message)
+    meant = Text(Meaning(said), "the configuration", None, lengths)
+    return replace(profile, marginal=meant, dependence=None, gaps=())
+
+
 def ruled(relation: Relation, profile: ColumnProfile, rule: Rule, *, unique: bool) -> Generator:
     """Return the generator that a rule wants for a column; ``unique`` says that a key relies on its values being distinct.
 
@@ -92,10 +125,15 @@ def ruled(relation: Relation, profile: ColumnProfile, rule: Rule, *, unique: boo
     if rule.generate == "numbering" and not pa.types.is_boolean(column.type):
         day = is_moment(column.type)
         return Numbering(10_957, Tick.DAY) if day else Numbering()
+    if rule.generate in list(Meaning) and is_number(Meaning(rule.generate), column.type):
+        return FromLists(Meaning(rule.generate), unique=unique)
     if not pa.types.is_string(column.type):
         message = f"rule {rule.match!r} wants text in {where}, which is {column.native}"
         raise PlanError(message)
     if rule.generate != "scrambled":
+        found = profile.marginal
+        if isinstance(found, Text) and found.meaning == rule.generate:
+            return FromLists(found.meaning, found.locale, found.lengths, unique=unique)
         return FromLists(Meaning(str(rule.generate)), unique=unique)
     if not unique:
         return Scrambled(None, "alnum")

@@ -14,8 +14,8 @@ import pyarrow as pa
 from faker import Faker
 
 from mirror_connectors import schema
+from mirror_profiles.interpretation import read_relation
 from mirror_profiles.meanings import IDENTIFYING, Meaning, Reading
-from mirror_profiles.readings import read_relation
 
 FOLDER = Path(__file__).parent / "meanings"
 _TYPES = {
@@ -66,7 +66,10 @@ _TITLES = (
     "of in beyond under without after",
     "Dust Glass Tomorrow Fire the-North Silence Paper Stone the-Sea Midnight Rain",
 )
-_SNAKE = ("order customer stock audit daily report sync user session batch", "line item log queue import total rate index")
+_SNAKE = (
+    "order customer stock audit daily report sync user session batch",
+    "line item log queue import total rate index",
+)
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class Labelled:
 @cache
 def labelled() -> tuple[Labelled, ...]:
     """Return all labelled relations, in the order of their files."""
-    found = []
+    found: list[Labelled] = []
     for file in sorted(FOLDER.glob("*.txt")):
         text = re.sub(r"^#.*\n", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
         for paragraph in text.strip().split("\n\n"):
@@ -128,13 +131,13 @@ def _column(line: str) -> Column:
 
 
 def _array(column: Column, rows: int, seed: str) -> pa.Array:
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     made = [_MAKERS[column.made[0]](column.made[1:], chance, row) for row in range(rows)]
     if pa.types.is_temporal(column.type):
         return pa.array(made, pa.int64()).cast(pa.timestamp("us")).cast(column.type, safe=False)
     if pa.types.is_string(column.type):
         return pa.array([str(one)[: column.length] for one in made], pa.string())
-    return pa.array([float(one) for one in made]).cast(column.type, safe=False)
+    return pa.array([float(str(one)) for one in made]).cast(column.type, safe=False)
 
 
 Maker = Callable[[Sequence[str], random.Random, int], object]
@@ -201,7 +204,11 @@ def _vin(given: Sequence[str], chance: random.Random, row: int) -> str:
     letters = "ABCDEFGHJKLMNPRSTUVWXYZ0123456789"
     values = "0123456789.ABCDEFGH..JKLMN.P.R..STUVWXYZ"
     weights = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
-    body = chance.choice(("WVW", "1HG", "JTD", "YV1", "WBA")) + "".join(chance.choice(letters) for _ in range(9)) + form("#####", chance)
+    body = (
+        chance.choice(("WVW", "1HG", "JTD", "YV1", "WBA"))
+        + "".join(chance.choice(letters) for _ in range(9))
+        + form("#####", chance)
+    )
     rest = sum(values.index(sign) % 10 * weight for sign, weight in zip(body, weights, strict=True)) % 11
     return f"{body[:8]}{'X' if rest == 10 else rest}{body[9:]}"
 
@@ -220,7 +227,12 @@ def _french_vat(given: Sequence[str], chance: random.Random, row: int) -> str:
 
 
 def _swift(given: Sequence[str], chance: random.Random, row: int) -> str:
-    return form("????", chance) + chance.choice(("DE", "FR", "NL", "GB", "ES")) + form("##", chance) + chance.choice(("", "XXX"))
+    return (
+        form("????", chance)
+        + chance.choice(("DE", "FR", "NL", "GB", "ES"))
+        + form("##", chance)
+        + chance.choice(("", "XXX"))
+    )
 
 
 def _pension(given: Sequence[str], chance: random.Random, row: int) -> str:
@@ -252,6 +264,7 @@ def _snake(given: Sequence[str], chance: random.Random, row: int) -> str:
     return "_".join([*(chance.choice(words.split()) for words in _SNAKE), chance.choice(("v2", "tmp", "daily", "key"))])
 
 
+# ruff: noqa: ARG005 (each maker takes what all of them are given)
 _MAKERS: dict[str, Maker] = {
     "faker": _of_faker,
     "serial": lambda given, chance, row: int(given[0] if given else 1) + row,
@@ -280,8 +293,12 @@ _MAKERS: dict[str, Maker] = {
     "title": _title,
     "snake": _snake,
     "version": lambda given, chance, row: ".".join(str(chance.randrange(most)) for most in (5, 20, 40)),
-    "branch": lambda given, chance, row: f"{chance.choice(('feature', 'fix', 'release'))}/{_snake((), chance, row).replace('_', '-')}",
-    "airport": lambda given, chance, row: f"{_title((), chance, row)} {chance.choice(('Intl', 'Airport', 'Muni', 'Field'))}",
+    "branch": lambda given, chance, row: (
+        f"{chance.choice(('feature', 'fix', 'release'))}/{_snake((), chance, row).replace('_', '-')}"
+    ),
+    "airport": lambda given, chance, row: (
+        f"{_title((), chance, row)} {chance.choice(('Intl', 'Airport', 'Muni', 'Field'))}"
+    ),
 }
 
 
@@ -353,5 +370,7 @@ def judge(relations: Sequence[Labelled], rows: int, *, hidden: bool) -> Score:
         unread = described(relation, hidden=hidden)
         found = read_relation(unread, table.rename_columns(unread.column_names))
         names = unread.column_names
-        judged += [Judged(relation.name, one, found.get(name)) for name, one in zip(names, relation.columns, strict=True)]
+        judged += [
+            Judged(relation.name, one, found.get(name)) for name, one in zip(names, relation.columns, strict=True)
+        ]
     return Score(tuple(judged))

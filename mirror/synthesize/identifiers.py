@@ -264,6 +264,75 @@ def iban(seeds: Seeds, locale: str, *, most: int | None, ordinals: Whole | None)
     return _made(form, check, seeds, "iban", most=most, ordinals=ordinals)
 
 
+def bic(seeds: Seeds, locale: str, *, most: int | None, ordinals: Whole | None) -> pa.Array:
+    """Return per row the code of a bank in the locale's country, with the 0 that marks codes of tests."""
+    form = Form.parse(f"????{locale.rpartition('_')[2][:2]}[1-9]0")
+    return _made(form, None, seeds, "bic", most=most, ordinals=ordinals)
+
+
+def bank_account(seeds: Seeds, *, most: int, ordinals: Whole | None) -> pa.Array:
+    """Return a number of so many digits per row."""
+    return _made(Form.parse("%" + "#" * (most - 1)), None, seeds, "account", most=most, ordinals=ordinals)
+
+
+def passport(seeds: Seeds, *, most: int | None, ordinals: Whole | None) -> pa.Array:
+    """Return a passport's number per row, in the form that most states' have."""
+    return _made(Form.parse("??#######"), None, seeds, "passport", most=most, ordinals=ordinals)
+
+
+def vin(seeds: Seeds, *, most: int | None, ordinals: Whole | None) -> pa.Array:
+    """Return a vehicle's number per row, with its check digit (ISO 3779); no maker's begins with ZZZ."""
+
+    def check(table: Bytes) -> None:
+        rest = _VIN_VALUES[table] @ np.array([8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2]) % 11
+        table[:, 8] = np.where(rest == 10, ord("X"), rest + 48)
+
+    letter = "[0-9A-HJ-NPR-Z]"
+    form = Form.parse("ZZZ" + letter * 5 + "0" + letter * 3 + "#####")
+    return _made(form, check, seeds, "vin", most=most, ordinals=ordinals)
+
+
+_VIN_VALUES = np.zeros(128, np.int64)
+"""What letters count: A to H from 1, J to R from 1, S to Z from 2, those that are not used left out."""
+_VIN_VALUES[48:58] = np.arange(10)
+_VIN_VALUES[65:73] = np.arange(1, 9)
+_VIN_VALUES[74:83] = np.arange(1, 10)
+_VIN_VALUES[83:91] = np.arange(2, 10)
+
+
+def imei(seeds: Seeds, *, most: int | None, ordinals: Whole | None) -> pa.Array:
+    """Return a telephone's number per row, of those that begin with 00, which are for tests."""
+
+    def check(table: Bytes) -> None:
+        table[:, 14] = _luhn(table, list(range(14)))
+
+    return _made(Form.parse("00############0"), check, seeds, "imei", most=most, ordinals=ordinals)
+
+
+def ean(seeds: Seeds, *, most: int, ordinals: Whole | None) -> pa.Array:
+    """Return an article's number per row, of 14, 13, 12 or 8 digits: those that begin with 2 are for use within a shop."""
+    size = next((one for one in (14, 13, 12) if one <= most), 8)
+    return _made(Form.parse("2" + "#" * (size - 2) + "0"), _thirds, seeds, "ean", most=most, ordinals=ordinals)
+
+
+def _thirds(table: Bytes) -> None:
+    """Put in the check digit that counts every other digit three times."""
+    digits = _values(table, slice(0, table.shape[1] - 1))[:, ::-1]
+    table[:, -1] = _digit(-(3 * digits[:, ::2].sum(axis=1) + digits[:, 1::2].sum(axis=1)) % 10)
+
+
+def isbn(seeds: Seeds, *, most: int, ordinals: Whole | None) -> pa.Array:
+    """Return a book's number per row, of thirteen digits, or of ten; no country has 979-9, nor 99999."""
+    if most >= 13:
+        return _made(Form.parse("9799########0"), _thirds, seeds, "isbn", most=most, ordinals=ordinals)
+
+    def check(table: Bytes) -> None:
+        rest = -_weighted(table, slice(0, 9), (10, 9, 8, 7, 6, 5, 4, 3, 2)) % 11
+        table[:, 9] = np.where(rest == 10, ord("X"), rest + 48)
+
+    return _made(Form.parse("99999####0"), check, seeds, "isbn", most=most, ordinals=ordinals)
+
+
 def plate(seeds: Seeds, locale: str, *, most: int | None, ordinals: Whole | None) -> pa.Array:
     """Return the registration plate of a vehicle per row."""
     found = rule(locale, "license_plate")

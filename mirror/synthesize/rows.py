@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from mirror.presence import Presence
     from mirror.synthesize import Synthesis
     from mirror.synthesize.structure import Span
-    from mirror_connectors.schema import RelationName
+    from mirror_connectors.schema import Column, RelationName
     from mirror_profiles.profile import Explainer
 
 
@@ -656,7 +656,7 @@ class Rows:
         ]
         usual = next((generator.locale for _, generator in wanted if generator.locale is not None), "en_US")
         locale, known = self._whereabouts(usual)
-        most = [generator.most or self.plan.relation.column(plan.column).length for plan, generator in wanted]
+        most = [generator.most or _room(self.plan.relation.column(plan.column)) for plan, generator in wanted]
         try:
             made = text.draw(
                 [generator.meaning for _, generator in wanted],
@@ -676,9 +676,25 @@ class Rows:
             message = f"{self.plan.name}: {error}"
             raise PlanError(message) from error
         return {
-            plan.column: values.cast(self.plan.relation.column(plan.column).type)
+            plan.column: _spelled(values, self.plan.relation.column(plan.column).type)
             for (plan, _), values in zip(wanted, made, strict=True)
         }
+
+
+def _room(column: Column) -> int | None:
+    """Return the most characters that a column holds; of whole numbers, the most digits of which it holds all."""
+    if pa.types.is_decimal(column.type):
+        return int(column.type.precision)
+    if pa.types.is_integer(column.type):
+        return 18 if pa.types.is_int64(column.type) else 9
+    return column.length
+
+
+def _spelled(values: pa.Array, type_: pa.DataType) -> pa.Array:
+    """Return text in a column's type: of a column of whole numbers its digits are left."""
+    if pa.types.is_integer(type_) or pa.types.is_decimal(type_):
+        return pc.replace_substring_regex(values, "[^0-9]", "").cast(type_)
+    return values.cast(type_)
 
 
 def _text_generator(generator: Generator) -> Generator | None:

@@ -51,7 +51,7 @@ _PLACES = frozenset(
     }
 )
 _ONE_FORM = frozenset(
-    {Meaning.PHONE, Meaning.IBAN, Meaning.NATIONAL_ID, Meaning.TAX_ID, Meaning.PLATE, Meaning.POSTCODE}
+    {Meaning.PHONE, Meaning.IBAN, Meaning.NATIONAL_ID, Meaning.TAX_ID, Meaning.PLATE, Meaning.POSTCODE, Meaning.BIC}
 )
 """Meanings whose distinct values come from one locale's form, lest two locales' forms make the same string."""
 
@@ -375,6 +375,13 @@ _IDENTIFIERS = frozenset(
         Meaning.NATIONAL_ID,
         Meaning.TAX_ID,
         Meaning.PLATE,
+        Meaning.BIC,
+        Meaning.BANK_ACCOUNT,
+        Meaning.PASSPORT,
+        Meaning.VIN,
+        Meaning.IMEI,
+        Meaning.EAN,
+        Meaning.ISBN,
         Meaning.IPV4,
         Meaning.IPV6,
         Meaning.MAC,
@@ -402,33 +409,26 @@ def _from_list(rows: Rows, wish: _Wish, ordinals: npt.NDArray[np.int64]) -> pa.A
     return scatter([take(values, np.flatnonzero(plain)), suffixed], [np.flatnonzero(plain), rest])
 
 
+_LOCAL = frozenset({Meaning.PHONE, Meaning.IBAN, Meaning.BIC, Meaning.NATIONAL_ID, Meaning.TAX_ID, Meaning.PLATE})
+"""Numbers whose form is their country's."""
+_SIZED: Mapping[Meaning, int] = MappingProxyType({Meaning.BANK_ACCOUNT: 10, Meaning.EAN: 13, Meaning.ISBN: 13})
+"""Numbers that come in several lengths, with the usual one."""
+
+
 def _identifier(rows: Rows, wish: _Wish) -> pa.Array:
     from mirror.synthesize import identifiers
 
-    seeds, locale, most, ordinals = rows.seeds, rows.locale, wish.most, wish.ordinals
-    match wish.meaning:
-        case Meaning.PHONE:
-            return identifiers.phone(seeds, locale, most=most, ordinals=ordinals)
-        case Meaning.POSTCODE:
-            return rows.postcode if ordinals is None else rows.distinct_postcode(ordinals, most=most)
-        case Meaning.IBAN:
-            return identifiers.iban(seeds, locale, most=most, ordinals=ordinals)
-        case Meaning.CARD_NUMBER:
-            return identifiers.card_number(seeds, most=most, ordinals=ordinals)
-        case Meaning.NATIONAL_ID:
-            return identifiers.national_id(seeds, locale, most=most, ordinals=ordinals)
-        case Meaning.TAX_ID:
-            return identifiers.tax_id(seeds, locale, most=most, ordinals=ordinals)
-        case Meaning.PLATE:
-            return identifiers.plate(seeds, locale, most=most, ordinals=ordinals)
-        case Meaning.IPV4:
-            return identifiers.ipv4(seeds, most=most, ordinals=ordinals)
-        case Meaning.IPV6:
-            return identifiers.ipv6(seeds, most=most, ordinals=ordinals)
-        case Meaning.MAC:
-            return identifiers.mac(seeds, most=most, ordinals=ordinals)
-        case _:
-            return identifiers.uuid(seeds, most=most, ordinals=ordinals)
+    if wish.meaning is Meaning.POSTCODE:
+        return rows.postcode if wish.ordinals is None else rows.distinct_postcode(wish.ordinals, most=wish.most)
+    local = (rows.locale,) if wish.meaning in _LOCAL else ()
+    most = _usual(wish, _SIZED[wish.meaning]) if wish.meaning in _SIZED else wish.most
+    return getattr(identifiers, wish.meaning.value)(rows.seeds, *local, most=most, ordinals=wish.ordinals)
+
+
+def _usual(wish: _Wish, otherwise: int) -> int:
+    """Return the commonest length wanted, within the greatest."""
+    usual = otherwise if wish.lengths is None or not len(wish.lengths) else int(np.bincount(wish.lengths).argmax())
+    return usual if wish.most is None else min(usual, wish.most)
 
 
 # --- Running text ---------------------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ first_name: firstname forename fname vorname vornamen prenom prenoms imie voorna
  fornamn fornavn jmeno krestni etunimi keresztnev utonev prenume adi forenames firstnm frstname gvnname
 last_name: lastname surname lname familyname nachname nachnamen familienname zuname nazwisko achternaam cognome
  apellido apellidos sobrenome apelido surnames
- efternamn efternavn etternavn prijmeni sukunimi vezeteknev csaladnev soyad soyadi soyisim familienaam lastnm famname primerapellido
+ efternamn efternavn etternavn prijmeni sukunimi vezeteknev csaladnev soyad soyadi soyisim familienaam lastnm
+ famname primerapellido
 middle_name: middlename mname patronymic
  tussennaam mellannamn
 full_name: fullname
@@ -38,7 +39,8 @@ mail: email emails emailaddress mailaddress correo courriel mel emailid
 phone: telephone telefon telefone telefono telephon tel mobile telefoon cell cellphone mobil movil celular cellulare
  fax telefax phonenumber phoneno telno telnr mobilephone komorka rufnummer telefonnummer handynummer faxnumber faxno
  phones mobiltelefon telefonnr telefonu ph
- mobilnummer mobilnr mobiltlf mobiltelefonnummer telefonszam puhelin puhelinnumero gsm telemovel tlf tfno tlfno telefonu cepno mob handphone hp msisdn phn phne contactno mobileno cellno
+ mobilnummer mobilnr mobiltlf mobiltelefonnummer telefonszam puhelin puhelinnumero gsm telemovel tlf tfno tlfno
+ telefonu cepno mob handphone hp msisdn phn phne contactno mobileno cellno
 street: strasse strassen rue calle rua straat ulica gata strada straatnaam streetname
  gatuadress gateadresse vej vejnavn veinavn ulice katuosoite katu utca strada sokak cadde gatunamn rua via
 address: adresse adressen anschrift direccion indirizzo endereco adres addr domicilio morada addresses
@@ -52,7 +54,8 @@ country: pays pais paese kraj nation countries
  zeme stat ulke orszag maa tara
 zip: zipcode postcode postalcode plz postleitzahl codepostal codigopostal cep pincode kodpocztowy zipcodes postcodes
  psc postnr postnummer postinumero iranyitoszam pcode zipcd zip5 zip4 kodpoczt codpostal
-company: firma firmenname entreprise societe empresa azienda societa bedrijf przedsiebiorstwo organisation organization
+company: firma firmenname entreprise societe empresa azienda societa bedrijf przedsiebiorstwo organisation
+ organization
  employer unternehmen bedrijfsnaam firm org arbeitgeber
  foretag foretagsnamn virksomhed bedrift yritys ceg spolecnost sirket raisonsociale ragionesociale
 job: jobtitle occupation profession beruf stelle metier puesto cargo professione beroep stanowisko zawod designation
@@ -75,9 +78,11 @@ password: passwort pass pwd passwd contrasena motdepasse senha wachtwoord haslo 
 birth: birthdate birthday dob geburtsdatum geburtstag geboren naissance nacimiento nascita nascimento
  fodelsedatum fodt narozeni dogum dogumtarihi szuletesi syntymaaika
 customer: kunde kunden client clients cliente clientes clienti klant klanten klient kund
- kunder klienci zakaznici musteriler asiakkaat ugyfelek kund kunde zakaznik zakaznika klienta musteri asiakas ugyfel cust
+ kunder klienci zakaznici musteriler asiakkaat ugyfelek kund kunde zakaznik zakaznika klienta musteri asiakas ugyfel
+ cust
 employee: mitarbeiter emp empleado empleados employe employes dipendente medewerker pracownik personnel angestellter
- anstalld anstallda werknemer werknemers zamestnanci calisanlar ansatte anstallde salarie salaries dipendenti anstalld ansatt zamestnanec pracownika calisan personel tyontekija dolgozo
+ anstalld anstallda werknemer werknemers zamestnanci calisanlar ansatte anstallde salarie salaries dipendenti
+ anstalld ansatt zamestnanec pracownika calisan personel tyontekija dolgozo
 supplier: lieferant lieferanten fournisseur proveedor fornitore fornecedor leverancier dostawca vendor vendors
  leverantor leverandor dodavatel tedarikci toimittaja
 product: produkt produkte produit producto prodotto produto article artikel item items
@@ -272,12 +277,16 @@ token 0.85: password hash salt secret token digest checksum signature nonce fing
 uuid 0.9: uuid guid
 national_id 0.85: ssn ssn_(num|number) social_security(_number)? national_(id|number|identity|identifier)(_number)?
  pesel
- bsn cpf insee codice_fiscale personal?_(number|code|id_number) personnummer dni nif nie nino sozialversicherungsnummer
+ bsn cpf insee codice_fiscale personal?_(number|code|id_number) personnummer dni nif nie nino
+ sozialversicherungsnummer
  identity_(card|number)(_number)? (citizen|identity|government)_(id|number) ausweisnummer social_insurance_number curp
- sv_number rijksregisternummer aadhaar(_number)? (sin|sosyal|ahv|avs|nhs|ni|nin|cpr|hetu|cnp|oib|egn|curp|pid)(_number)?
- nino personnumber person_?nr rodne_?(cislo|number)? rc fodselsnummer fodselsnr fodselsnumber rijksregister(_?nr|_number)?
+ sv_number rijksregisternummer aadhaar(_number)?
+ (sin|sosyal|ahv|avs|nhs|ni|nin|cpr|hetu|cnp|oib|egn|curp|pid)(_number)?
+ nino personnumber person_?nr rodne_?(cislo|number)? rc fodselsnummer fodselsnr fodselsnumber
+ rijksregister(_?nr|_number)?
  tc_kimlik(_number)? kimlik(_number)? dowod(_osobisty)? henkilotunnus steuer_?id(nr|_number)? idnr num_(secu|nss)
- number_(secu|securite_sociale|nss|dni) (drivers?_)?(license|licence)_(number|id) driver_licen[sc]e driving_licen[sc]e(_number)?
+ number_(secu|securite_sociale|nss|dni) (drivers?_)?(license|licence)_(number|id) driver_licen[sc]e
+ driving_licen[sc]e(_number)?
  cod(ice)?_fiscale cf national_insurance(_number)? nir tajszam taj medicare(_number)? id_card(_number)? pesel_number
 passport 0.9: passport(_(number|id|code))? (reise)?pass_?(nr|nummer|number) pasaporte passeport
 tax_id 0.85: vat(_(id|number|code|reg|registration))* tax_(id|number|code|identifier) taxid tin ein
@@ -287,8 +296,10 @@ tax_id 0.85: vat(_(id|number|code|reg|registration))* tax_(id|number|code|identi
  steuernummer u_st_id umsatzsteuer_id tva (number_)?tva siret siren nip cnpj cif partita_iva piva btw(_number)? gstin
  rfc
 iban 0.95: iban(_number)? rib
-bank_account 0.85: ^account$ (bank_)?(account|acct|acc|konto)_(number|num) (account_)?kontonummer kontonr rekeningnummer rekening(_number)?
- cuenta(_bancaria|_corriente)? number_konta number_account conta(_(corrente|bancaria))? conto_corrente cislo_uctu number_uctu
+bank_account 0.85: ^account$ (bank_)?(account|acct|acc|konto)_(number|num) (account_)?kontonummer kontonr
+ rekeningnummer rekening(_number)?
+ cuenta(_bancaria|_corriente)? number_konta number_account conta(_(corrente|bancaria))? conto_corrente cislo_uctu
+ number_uctu
  hesap(_number)? bankszamlaszam bank_(acct|account)(_(number|num))? numer_konta account_bancaria account_corrente
  konta_number
 bic 0.9: bic(_code)? swift(_(code|bic))?
@@ -296,9 +307,11 @@ vin 0.9: vin(_number)? fin fahrgestell_?(nummer|number|nr) chassis(_number)? veh
 imei 0.9: imei(_number)?
 ean 0.85: ean_?(8|13)?(_code)? upc(_code)? gtin(_?1[234])? barcode
 isbn 0.95: isbn_?(10|13)?
-card_number 0.85: (credit_|debit_|payment_)?card_number cc_number ccnum kreditkarte(n_?number|nnummer)? credit_card pan
+card_number 0.85: (credit_|debit_|payment_)?card_number cc_number ccnum kreditkarte(n_?number|nnummer)? credit_card
+ pan
 plate 0.8: (license|licence|number|registration)_plate(_number)? plate(_number)? kennzeichen immatriculation matricula
- targa kenteken placa plaka spz reg_?(nr|number) rendszam rekisterinumero number_rej (car|vehicle)_reg(istration)?(_number)?
+ targa kenteken placa plaka spz reg_?(nr|number) rendszam rekisterinumero number_rej
+ (car|vehicle)_reg(istration)?(_number)?
  number_rejestracyjny
 sentence 0.8: mail_subject
 paragraph 0.7: (mail|phone|address)_(body|text|content|message)
@@ -315,19 +328,27 @@ xml 0.7: xml
 html 0.7: html html_(body|content|text)
 city 0.9: place_(of_)?(birth|death|residence) birth_?place
 username 0.7: (upd|updated|crt|created|ins|inserted|mod|modified|chg|changed)_(usr|user|by)(_id)?
-none 0: id ids key fk pk count cnt flag type kind status verified confirmed enabled valid format at date time timestamp
- year month day amount price total rate size length width height weight percent score rank level group version language
- lang locale currency unit units timezone tz mode method sequence opt_in allowed birth extension ext area_code dial_code
+none 0: id ids key fk pk count cnt flag type kind status verified confirmed enabled valid format at date time
+ timestamp
+ year month day amount price total rate size length width height weight percent score rank level group version
+ language
+ lang locale currency unit units timezone tz mode method sequence opt_in allowed birth extension ext area_code
+ dial_code
  calling_code phone_code salary frequency category continent nationality period policy parameters role_id
  card_(brand|network|issuer|scheme)
 honorific 0.8: title_of_courtesy salutation anrede honorific courtesy(_title)? civilite (name_)?prefix tratamiento
  name_title
-counts 0: (sku|slug|version|build|model|serial|lot|batch|part|order|invoice|tracking|policy|claim|ticket|document|doc|receipt|
+counts 0:
+ (sku|slug|version|build|model|serial|lot|batch|part|order|invoice|tracking|policy|claim|ticket|document|doc|receipt|
  shipment|parcel|reference|ref|po|product|article|item|stock|frame|rim|coupon|voucher|transaction|auth|request|event|supplier|
- customer|station|hs|cost|tax|diagnosis|account|size|dewey|naf)_(number|code|id|key|center|centre) sku version slug mrn seat shelf
- file_size table_name column_name branch_name tracking coupon voucher serial order_ref postal_order dossier precinct period expediente
-given_name 0.95: name_given (given|gvn)_(name|nm) (first|given|fore|middle|christian|preferred)_name name_(first|given|middle) (middle|first)_initial
-family_name 0.95: name_(usage|naissance|menage|jeune_fille) fam(ily)?_(nm|name) (apellido|last_name)_?\d (last|family|sur|maiden|birth|second)_name name_(last|family) geburtsname
+ customer|station|hs|cost|tax|diagnosis|account|size|dewey|naf)_(number|code|id|key|center|centre) sku version slug
+ mrn seat shelf
+ file_size table_name column_name branch_name tracking coupon voucher serial order_ref postal_order dossier precinct
+ period expediente
+given_name 0.95: name_given (given|gvn)_(name|nm) (first|given|fore|middle|christian|preferred)_name
+ name_(first|given|middle) (middle|first)_initial
+family_name 0.95: name_(usage|naissance|menage|jeune_fille) fam(ily)?_(nm|name) (apellido|last_name)_?\d
+ (last|family|sur|maiden|birth|second)_name name_(last|family) geburtsname
 full_name 0.9: full_name name_full name_and_last_name
 username 0.9: (user_?|screen_|nick_|account_)name username(_name)? name_username nick user_login
 username 0.6: (created|updated|modified|changed|approved|deleted|uploaded|assigned|inserted)_by user
@@ -348,15 +369,19 @@ country_code 0.9: country_state_code country_(code|iso|cd|alpha|abbr|short)(_(co
  alpha_[23](_code)?
  code_country landcode landkz
 country 0.9: country(_(name|of_(birth|residence|origin)|full))?
-postcode 0.9: zip(_code|_postal)? postal(_code|_zip)? post_code code_postale? codigo_postal codice_postale kod_pocztowy
+postcode 0.9: zip(_code|_postal)? postal(_code|_zip)? post_code code_postale? codigo_postal codice_postale
+ kod_pocztowy
  post_?nr post_number cp cap pin_code
 company 0.9: company(_(name|title))? (legal|trade|trading|business|corporate|registered)_name ra(z|is)on_sociale? dba
  ragione_sociale razao_social
-sentence 0.8: subject(_line)? headline heading slogan tagline betreff subtitle sub_title objet asunto oggetto onderwerp
+sentence 0.8: subject(_line)? headline heading slogan tagline betreff subtitle sub_title objet asunto oggetto
+ onderwerp
  catch_phrase motto caption \w*title short_description teaser
-paragraph 0.85: description(_(long|text|full))? notes(_text)? body(_text)? bio biography content message(_(text|body))?
+paragraph 0.85: description(_(long|text|full))? notes(_text)? body(_text)? bio biography content
+ message(_(text|body))?
  text review(_(text|body|comment))? feedback(_text)? abstract summary details? story about(_me)? lyrics instructions?
- answer explanation free_text testo texto texte tekst excerpt synopsis plot nachricht inhalt mensaje mensagem messaggio
+ answer explanation free_text testo texto texte tekst excerpt synopsis plot nachricht inhalt mensaje mensagem
+ messaggio
  tresc wiadomosc
 """
 

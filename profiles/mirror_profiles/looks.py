@@ -52,8 +52,8 @@ _PLATES = (
     r"[A-ZÄÖÜ]{1,3}-[A-Z]{1,2} ?\d{1,4}[EH]?",  # Germany
     r"[A-Z]{2}[ -]?\d{3}[ -]?[A-Z]{2}",  # France, Italy
     r"\d{4}[ -]?[B-DF-HJ-NP-TV-Z]{3}|[A-Z]{1,2}[ -]?\d{4}[ -]?[A-Z]{1,2}",  # Spain
-    r"([A-Z]{2}|\d{2})-([A-Z]{2}|\d{2})-([A-Z]{2}|\d{2})|\d{2}-[A-Z]{3}-\d|\d-[A-Z]{3}-\d{2}|[A-Z]{2}-\d{3}-[A-Z]|"
-    r"[A-Z]-\d{3}-[A-Z]{2}|[A-Z]{3}-\d{2}-[A-Z]|\d-[A-Z]{2}-\d{3}",  # the Netherlands
+    r"([A-Z]{2}|\d{2})-([A-Z]{2}|\d{2})-([A-Z]{2}|\d{2})|\d{2}-[A-Z]{3}-\d|\d-[A-Z]{3}-\d{2}",  # the Netherlands
+    r"[A-Z]{2}-\d{3}-[A-Z]|[A-Z]-\d{3}-[A-Z]{2}|[A-Z]{3}-\d{2}-[A-Z]|\d-[A-Z]{2}-\d{3}",  # there, later
     r"[A-Z]{2}\d{2} ?[A-Z]{3}",  # Britain
     r"[A-Z]{3} ?\d{2}[0-9A-Z]",  # Sweden
     r"[A-Z]{3}-?\d[A-Z0-9]\d{2}",  # Brazil
@@ -63,7 +63,9 @@ _PLATES = (
 )
 _ANY_PLATE, _MANY_SHAPES = r"^[A-Z0-9]{1,4}[ -]?[A-Z0-9]{2,5}$", 8
 """Where each of many states has a form of its own, as in America."""
-_PARTICLES = re.compile(r"\b(van|von|de|der|den|da|di|do|dos|das|del|della|la|le|el|al|bin|ibn|ten|ter|zu|zum|zur|af|av|'t)\b")
+_PARTICLES = re.compile(
+    r"\b(van|von|de|der|den|da|di|do|dos|das|del|della|la|le|el|al|bin|ibn|ten|ter|zu|zum|zur|af|av|'t)\b"
+)
 
 
 def share(values: pa.Array, pattern: str) -> float:
@@ -180,7 +182,11 @@ def _account(values: Sequence[str], least: float) -> Reading | None:
     known = lexicon()
     names = known.given | known.family
     plainly = sum(one.isalpha() for one in values)
-    if len(values) < 20 or plainly > 0.95 * len(values) or sum(len(re.split("[._-]", one)) > 2 for one in values) > 0.2 * len(values):
+    if (
+        len(values) < 20
+        or plainly > 0.95 * len(values)
+        or sum(len(re.split("[._-]", one)) > 2 for one in values) > 0.2 * len(values)
+    ):
         return None
     if sum(_is_account(plain(one), names) for one in values) >= least * len(values):
         return Reading(Meaning.USERNAME, 0.7, "values are made of names and digits")

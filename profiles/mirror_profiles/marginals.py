@@ -11,7 +11,7 @@ from mirror_connectors.schema import Finding
 from mirror_profiles import columns
 from mirror_profiles.columns import text as text_columns
 from mirror_profiles.columns.kinds import Categorical, Empty, Identifier, Marginal, Opaque, Text
-from mirror_profiles.semantics import locale_of, meaning_of
+from mirror_profiles.semantics import locale_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -96,22 +96,11 @@ def _key_marginal(read: Read, name: str, values: pa.Array, k: int, *, copied: bo
 
 
 def _marginal(read: Read, name: str, values: pa.Array, k: int) -> Marginal:
-    relation = read.relation
-    column = relation.column(name)
+    column = read.relation.column(name)
     if column.native.lower() == "uuid":
         return Identifier(text_columns.UUID_MASK)
+    reading = read.readings.get(name)
     if not columns.is_text(values.type):
-        return columns.fit(values, k=k)
-    sample = values[:20_000]
-    reading = None
-    if column.enum is None:
-        others = [other for other in relation.column_names if other != name]
-        reading = meaning_of(
-            name,
-            relation=relation.name.table,
-            neighbours=others,
-            type=values.type,
-            sample=sample,
-            max_length=column.length,
-        )
-    return columns.fit(values, k=k, reading=reading, locale=locale_of(sample, k=k))
+        return columns.fit(values, k=k, reading=reading)
+    locale = reading.locale if reading is not None else None
+    return columns.fit(values, k=k, reading=reading, locale=locale or locale_of(values[:20_000], k=k))

@@ -131,6 +131,13 @@ IDENTIFYING = frozenset(
 """Meanings whose values name a person, or lead to one, by themselves: direct identifiers."""
 
 
+NUMBERS = frozenset(
+    {Meaning.CARD_NUMBER, Meaning.NATIONAL_ID, Meaning.TAX_ID, Meaning.BANK_ACCOUNT, Meaning.PHONE, Meaning.PASSPORT}
+    | {Meaning.EAN, Meaning.ISBN, Meaning.IMEI}
+)
+"""Meanings that columns of whole numbers may have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A column's meaning as far as names and values show it."""

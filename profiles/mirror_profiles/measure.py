@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from mirror_profiles.columns import numeric
 from mirror_profiles.columns import order as order_of
 from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.dependence import Candidate, grids
+from mirror_profiles.interpretation import readings
 from mirror_profiles.matching import NULL, ORPHAN, depths
 from mirror_profiles.privacy import CONFIG, by_threshold, check_copy, released_levels, released_ranks, released_share
 from mirror_profiles.profile import Aspect, Copy, FanOut, Profile, Provenance
@@ -28,6 +30,7 @@ from mirror_profiles.ways import agreements
 
 if TYPE_CHECKING:
     from mirror_connectors.schema import ForeignKey, Relation, RelationName, Schema
+    from mirror_profiles.meanings import Meaning
     from mirror_profiles.rules.kinds import Found
 
 _FEW_PARENTS = 256
@@ -48,6 +51,7 @@ def measure(
     sample: int = 500_000,
     copy: Collection[RelationName] = (),
     unit: Collection[RelationName] = (),
+    meanings: Mapping[tuple[RelationName, str], Meaning | None] = MappingProxyType({}),
     progress: Progress | None = None,
 ) -> Profile:
     """Learn the profile of a world: ``schema`` is all sources in one graph, ``sources`` an open connector for each.
@@ -56,6 +60,7 @@ def measure(
     the topmost owner is. At most ``sample`` rows of a relation are read to learn its columns; keys are read whole. Nothing
     enters the profile that fewer than ``k`` rows share, but for the relations in ``copy``, which the caller declares to
     be public.
+    ``meanings`` says what columns mean where the caller knows better; None is a column of no meaning.
     Raises ReadError when a relation cannot be read, PrivacyError when one cannot be copied.
     """
     order = precedence(schema)
@@ -65,6 +70,8 @@ def measure(
         reads[name] = _read(schema, schema.relation(name), sources[name.source], sample)
         if name in copy:
             check_copy(schema, name, reads[name].rows, copy)
+    for name, found_ in readings({name: read.table for name, read in reads.items()}, schema, meanings).items():
+        reads[name].readings = found_
     keys = [key for key in schema.foreign_keys if key.child in reads and key.parent in reads]
     found, sampled = matched(keys, reads, sources)
     fan_outs = {

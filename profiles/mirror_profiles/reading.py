@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mirror_connectors.base import Reader, Sample
     from mirror_connectors.schema import ForeignKey, Relation, RelationName, Schema
     from mirror_profiles.columns.kinds import Marginal
+    from mirror_profiles.meanings import Reading
     from mirror_profiles.profile import Agreement, FanOut
     from mirror_profiles.siblings import Siblings
 
@@ -35,6 +36,8 @@ class Read:
     relation: Relation
     rows: int
     table: pa.Table
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    """What columns mean, of those that mean something."""
     codes: dict[str, np.ndarray] = field(default_factory=dict)
     marginals: dict[str, Marginal] = field(default_factory=dict)
     siblings: Siblings | None = None

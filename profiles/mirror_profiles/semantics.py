@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from mirror_profiles.column_names import Hint, read_name
 from mirror_profiles.languages import LOCALES, locale_of
 from mirror_profiles.looks import looked_at, share
-from mirror_profiles.meanings import IDENTIFYING, Meaning, Reading
+from mirror_profiles.meanings import NUMBERS, Meaning, Reading
 from mirror_profiles.validators import numbered, share_of_start
 
 if TYPE_CHECKING:
@@ -39,7 +39,11 @@ _SHAPES: tuple[tuple[Meaning, str, str], ...] = (
     (Meaning.MAC, r"^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$", "values are hardware addresses"),
     (Meaning.IPV6, r"^[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){2,7}(/\d{1,3})?$", "values are IPv6 addresses"),
     (Meaning.VIN, r"^[A-HJ-NPR-Z0-9]{17}$", "values have the form of vehicles' numbers"),
-    (Meaning.NATIONAL_ID, r"^[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]( ?\d\d){3} ?[A-D]$", "values have the form of national insurance numbers"),
+    (
+        Meaning.NATIONAL_ID,
+        r"^[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]( ?\d\d){3} ?[A-D]$",
+        "values have the form of national insurance numbers",
+    ),
     (Meaning.NATIONAL_ID, r"^\d{2}[0-3]\d[01]\d{3}[A-Z]\d{3}$", "values have the form of pension insurance numbers"),
     (Meaning.JSON, r"(?s)^\s*(\{.*\}|\[.*\])\s*$", "values are JSON documents"),
     (Meaning.XML, r"(?s)^\s*<(\?xml|[A-Za-z][\w:.-]*[\s/>]).*>\s*$", "values are XML documents"),
@@ -274,11 +278,6 @@ def meaning_of(
 _THINGS = (Meaning.WORD, Meaning.SENTENCE)
 """What a name says that may be the name of a person as well."""
 _PEOPLE = (Meaning.GIVEN_NAME, Meaning.FAMILY_NAME, Meaning.FULL_NAME)
-_NUMBERS = frozenset(
-    {Meaning.CARD_NUMBER, Meaning.NATIONAL_ID, Meaning.TAX_ID, Meaning.BANK_ACCOUNT, Meaning.PHONE, Meaning.EAN}
-    | {Meaning.ISBN, Meaning.IMEI, Meaning.PASSPORT}
-)
-"""Meanings that columns of whole numbers may have."""
 
 
 def _is_whole(type_: pa.DataType) -> bool:
@@ -290,16 +289,16 @@ def _of_numbers(named: Hint | None, values: pa.Array | None) -> Reading | None:
     if values is None or len(values) < _FEWEST_VALUES or share(values, r"^\d{6,19}$") < 0.95:
         return None
     number = numbered(values, counted=named is not None and named.counts)
-    if number is not None and number.meaning in _NUMBERS:
+    if number is not None and number.meaning in NUMBERS:
         return _agreed(named, number)
-    if named is None or named.meaning not in _NUMBERS:
+    if named is None or named.meaning not in NUMBERS:
         return None
     return Reading(named.meaning, named.confidence, named.reason)
 
 
 def _agreed(named: Hint | None, number: Reading) -> Reading:
     """Return what a number is: of several numbers of a state or a bank the name tells best which."""
-    if named is None or named.meaning not in _NUMBERS or number.meaning not in _NUMBERS - {Meaning.EAN, Meaning.ISBN}:
+    if named is None or named.meaning not in NUMBERS or number.meaning not in NUMBERS - {Meaning.EAN, Meaning.ISBN}:
         return number
     return replace(number, meaning=named.meaning, confidence=0.98)
 
@@ -329,7 +328,9 @@ def meaning_beside(
     if found is not None:
         return replace(found, confidence=0.6, reason=f"{found.reason}, beside names or contacts of people")
     if 2 * len(values) > len(sample) - sample.null_count and _is_personal(values, sample):
-        return Reading(Meaning.NATIONAL_ID, 0.5, "numbers without order, one to a row, beside names or contacts of people")
+        return Reading(
+            Meaning.NATIONAL_ID, 0.5, "numbers without order, one to a row, beside names or contacts of people"
+        )
     return None
 
 

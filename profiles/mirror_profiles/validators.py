@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from mirror_profiles.meanings import IDENTIFYING, Meaning, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _MOST_VALUES = 100
 _FEWEST_VALUES = 6
@@ -103,9 +103,13 @@ cl.rut national_id es_CL 0.11 ########-# ##.###.###-#
 is_.kennitala national_id en_US 0.02 ######-####
 eu.vat tax_id en_US 0.05 ??######### ??########### ??U########
 iban iban en_US 0.02
-luhn card_number en_US 0.11 4############### 5############### 2############### 34############# 37############# 6############### 4############ 30############ 36############ 38############ 35############## 4################## 18############# 21############# 5########### 6###########
+luhn card_number en_US 0.11 4############### 5############### 2############### 34############# 37#############
+ 6############### 4############ 30############ 36############ 38############ 35############## 4##################
+ 18############# 21############# 5########### 6###########
 ean ean en_US 0.11 ############# 0############# 1############# 8#######
-isbn isbn en_US 0.11 978########## 979########## 978-#-##-######-# 978-#-###-#####-# 978-#-####-####-# 978-#-#####-###-# 978-#-######-##-# ########## #########X #-##-######-# #-###-#####-# #-####-####-# #-#####-###-# #-######-##-# #-##-######-X #-###-#####-X #-####-####-X #-#####-###-X
+isbn isbn en_US 0.11 978########## 979########## 978-#-##-######-# 978-#-###-#####-# 978-#-####-####-#
+ 978-#-#####-###-# 978-#-######-##-# ########## #########X #-##-######-# #-###-#####-# #-####-####-# #-#####-###-#
+ #-######-##-# #-##-######-X #-###-#####-X #-####-####-X #-#####-###-X
 imei imei en_US 0.11 ###############
 """
 
@@ -146,7 +150,7 @@ _SIGNS = {"#": "[0-9]", "?": "[A-Za-z]", "*": "[0-9A-Za-z]", "_": " "}
 def validators() -> tuple[Validator, ...]:
     """Return all validators but that of telephone numbers."""
     found = []
-    for line in _TABLE.strip().splitlines():
+    for line in _TABLE.replace("\n ", " ").strip().splitlines():
         module, meaning, locale, share, *forms = line.split()
         national = locale if "." in module else None
         if module == "iban":
@@ -169,7 +173,7 @@ def _spread(values: pa.Array, most: int) -> list[str]:
     return found
 
 
-def share_of_start(values: list[str], size: int) -> float:
+def share_of_start(values: Sequence[str], size: int) -> float:
     """Return the share of values that begin with the commonest first characters."""
     return max(Counter(value[:size] for value in values).values()) / len(values)
 
@@ -263,7 +267,7 @@ def dialled(values: pa.Array) -> Reading | None:
     if share_of_start(some, 2) > 0.8 and not some[0].startswith(("+", "0", "(")):
         return None  # a counter
     bare = pa.array([re.sub(r"[ ()./-]", "", one) for one in some], pa.string())
-    best, found = _ENOUGH, None
+    best, found = _ENOUGH, ""
     for region, locale, share, pattern in _REGIONS:
         if pc.sum(pc.match_substring_regex(bare, pattern)).as_py() < 0.95 * len(some):
             continue
@@ -278,4 +282,6 @@ def dialled(values: pa.Array) -> Reading | None:
         odds = ratio(passed, len(some), share)
         if odds > best:
             best, found = odds, locale
-    return found and Reading(Meaning.PHONE, 0.85, "values pass the validator of telephone numbers", found)
+    if not found:
+        return None
+    return Reading(Meaning.PHONE, 0.85, "values pass the validator of telephone numbers", found)

@@ -22,8 +22,8 @@ from mirror_profiles.columns.kinds import (
     Text,
     Tick,
 )
+from mirror_profiles.meanings import IDENTIFYING, NUMBERS, Meaning, Reading
 from mirror_profiles.privacy import released_share
-from mirror_profiles.semantics import Meaning, Reading
 
 __all__ = [
     "Boolean",
@@ -49,28 +49,10 @@ _MOST_CATEGORIES = 500
 _COVERAGE = 0.8
 """A text column is a category when values held by at least k rows cover this share of its rows."""
 
-NEVER_CATEGORIES = frozenset(
-    {
-        Meaning.GIVEN_NAME,
-        Meaning.FAMILY_NAME,
-        Meaning.FULL_NAME,
-        Meaning.USERNAME,
-        Meaning.EMAIL,
-        Meaning.PHONE,
-        Meaning.STREET,
-        Meaning.SECONDARY_ADDRESS,
-        Meaning.ADDRESS,
-        Meaning.IBAN,
-        Meaning.CARD_NUMBER,
-        Meaning.NATIONAL_ID,
-        Meaning.IPV4,
-        Meaning.IPV6,
-        Meaning.MAC,
-        Meaning.URL,
-        Meaning.PARAGRAPH,
-    }
-)
+NEVER_CATEGORIES = IDENTIFYING | {Meaning.URL, Meaning.PARAGRAPH, Meaning.TOKEN, Meaning.UUID}
 """Meanings that name or describe one person: made from public lists even where a value is common."""
+_SURE = 0.55
+"""Confidence below which a meaning keeps a column from being a category, but does not say how its values are made."""
 
 
 def is_text(type_: pa.DataType) -> bool:
@@ -79,7 +61,7 @@ def is_text(type_: pa.DataType) -> bool:
 
 
 def fit(values: pa.Array, *, k: int, reading: Reading | None = None, locale: str | None = None) -> Marginal:
-    """Learn the marginal of a column that is no key. ``reading`` says what text means; NULLs are not looked at.
+    """Learn the marginal of a column that is no key. ``reading`` says what text, or a whole number, means; NULLs are not looked at.
 
     Nothing that fewer than ``k`` rows share enters the result.
     """
@@ -88,10 +70,12 @@ def fit(values: pa.Array, *, k: int, reading: Reading | None = None, locale: str
     if not there:
         return Empty(withheld=False)
     if there < k:
-        return Text(reading.meaning, reading.reason, None, None) if reading else Empty(withheld=True)
+        return _meant(reading, None, None) if reading else Empty(withheld=True)
     if pa.types.is_boolean(type_):
         true = pc.sum(values).as_py()
         return Boolean(released_share(true, there, k=k)) if max(true, there - true) >= k else Empty(withheld=True)
+    if reading is not None and reading.confidence >= _SURE and is_number(reading.meaning, type_):
+        return _meant(reading, reading.locale, None)
     if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
         floats, finite = numeric.to_numpy(values)
         found = numeric.fit(floats[finite], k=k, decimals=numeric.decimals_of(floats[finite], type_, k=k))
@@ -104,14 +88,27 @@ def fit(values: pa.Array, *, k: int, reading: Reading | None = None, locale: str
     return text.fit_opaque(values, k=k)
 
 
+def _meant(reading: Reading, locale: str | None, lengths: Numeric | None) -> Text:
+    return Text(reading.meaning, reading.reason, locale, lengths, round(reading.confidence, 2))
+
+
+def is_number(meaning: Meaning, type_: pa.DataType) -> bool:
+    """Say whether whole numbers of a type may have a meaning, and room for the numbers that people and things are known by."""
+    whole = pa.types.is_int32(type_) or pa.types.is_int64(type_) or (pa.types.is_decimal(type_) and type_.scale == 0)
+    return bool(whole) and meaning in NUMBERS
+
+
 def _fit_text(values: pa.Array, *, k: int, reading: Reading | None, locale: str | None) -> Marginal:
     if reading is None or reading.meaning not in NEVER_CATEGORIES:
         found = _fit_categories(values, k=k)
         if found is not None and 1 - found.withheld >= _COVERAGE:
             return found
+    if reading is not None and reading.confidence < _SURE:
+        shape = text.fit_identifier(values, k=k)
+        return shape if shape.mask is not None else text.fit_opaque(values, k=k)
     if reading is not None:
         lengths = numeric.fit(text.lengths_of(values), k=k, decimals=0)
-        return Text(reading.meaning, reading.reason, locale, lengths)
+        return _meant(reading, locale, lengths)
     return text.fit_opaque(values, k=k)
 
 

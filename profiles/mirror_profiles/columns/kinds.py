@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mirror_profiles.semantics import Meaning
+from mirror_profiles.meanings import Meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,8 @@ class Text:
     reason: str
     locale: str | None
     lengths: Numeric | None
+    confidence: float = 1.0
+    """How sure it is that this is the meaning, between 0 and 1."""
     kind: Literal["text"] = "text"
 
 

@@ -23,8 +23,8 @@ _SEEN = 20_000
 
 
 def readings(
-    schema: Schema,
     tables: Mapping[RelationName, pa.Table],
+    schema: Schema,
     decided: Mapping[tuple[RelationName, str], Meaning | None] | None = None,
 ) -> dict[RelationName, Readings]:
     """Read the columns of all relations. ``decided`` says what the user knows of columns; None is a column of no meaning.
@@ -35,7 +35,9 @@ def readings(
     found = {}
     for name, table in tables.items():
         known = {column: meaning for (relation, column), meaning in decided.items() if relation == name}
-        read = {column: one for column, one in read_relation(schema.relation(name), table).items() if column not in known}
+        read = {
+            column: one for column, one in read_relation(schema.relation(name), table).items() if column not in known
+        }
         said = {column: Reading(meaning, 1.0, "the configuration") for column, meaning in known.items() if meaning}
         found[name] = read | said
     for _ in range(len(tables)):
@@ -78,9 +80,7 @@ def read_relation(relation: Relation, table: pa.Table) -> Readings:
     return found
 
 
-def _along_keys(
-    schema: Schema, found: Mapping[RelationName, Readings]
-) -> Iterator[tuple[RelationName, str, Reading]]:
+def _along_keys(schema: Schema, found: Mapping[RelationName, Readings]) -> Iterator[tuple[RelationName, str, Reading]]:
     """Yield what columns mean because those mean it that hold the same values, where that is surer than what is known of them."""
     for key in schema.foreign_keys:
         pairs = (*zip(key.columns, key.parent_columns, strict=True), *key.same)
@@ -91,4 +91,8 @@ def _along_keys(
                 if new is None or new.meaning not in IDENTIFYING:
                     continue
                 if known is None or known.confidence < new.confidence - 0.05:
-                    yield here, column, replace(new, confidence=new.confidence * 0.98, reason=f"holds the values of {there}.{other}")
+                    yield (
+                        here,
+                        column,
+                        replace(new, confidence=new.confidence * 0.98, reason=f"holds the values of {there}.{other}"),
+                    )

@@ -15,6 +15,7 @@ from mirror_connectors.base import Reader, Sample
 from mirror_profiles import dependence
 from mirror_profiles.columns import numeric
 from mirror_profiles.columns import order as order_of
+from mirror_profiles.columns.kinds import Identifier, Opaque, Text
 from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.dependence import Candidate, grids
 from mirror_profiles.interpretation import readings
@@ -130,7 +131,14 @@ def _rules(
         for key in schema.foreign_keys
         if str(key) in found and key.child in whole and key.parent in whole
     }
-    rules = discover(schema, tables, parents, whole=whole, copied=copy, k=k)
+    # a rule may hold what a category holds, but nothing of text that names people, or that nobody recognised
+    secret = {
+        (name, column)
+        for name, read in reads.items()
+        for column, marginal in read.marginals.items()
+        if isinstance(marginal, Text | Opaque | Identifier)
+    }
+    rules = discover(schema, tables, parents, whole=whole, copied=copy, secret=secret, k=k)
     # how few break a rule would tell of single rows
     return tuple(
         replace(one, exceptions=max(one.exceptions, k) if one.exceptions else 0) for one in rules if one.support >= k

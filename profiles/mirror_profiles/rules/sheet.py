@@ -36,6 +36,8 @@ class Sheet:
     k: int
     kept: frozenset[str]
     """Columns that keys decide on: they explain others, and nothing explains them."""
+    secret: frozenset[str] = frozenset()
+    """Columns none of whose values may stand in a rule."""
     _vectors: dict[str, Vector] = field(default_factory=dict)
     _codes: dict[str, np.ndarray] = field(default_factory=dict)
     _digits: dict[str, int | None] = field(default_factory=dict)
@@ -101,7 +103,7 @@ class Sheet:
         type_ = self.arrays[name].type
         if not (pa.types.is_boolean(type_) or pa.types.is_integer(type_) or pa.types.is_string(type_)):
             return {}
-        if self.distinct(name) > _FEW:
+        if name in self.secret or self.distinct(name) > _FEW:
             return {}
         counts = pc.drop_null(self.arrays[name]).value_counts()
         return dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))

@@ -146,6 +146,8 @@ class Privacy(_Part):
     unit: Globs = ()
     k: int = Field(default=10, ge=2)
     mode: Literal["threshold"] = "threshold"
+    cap: float = Field(default=3.0, gt=0)
+    """Epsilon that all profiles together may spend on a unit of a source, ever."""
 
 
 class Run(_Part):

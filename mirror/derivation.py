@@ -6,9 +6,22 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mirror.binding import Bound
-from mirror.generators import Choice, Constant, Derived, Drawn, FromLists, FromParent, Mask, Null, Numbering, Scrambled
+from mirror.generators import (
+    Choice,
+    Constant,
+    Derived,
+    DistinctWithinOwner,
+    Drawn,
+    FromLists,
+    FromParent,
+    Mask,
+    Null,
+    Numbering,
+    Scrambled,
+    Stretched,
+)
 from mirror_connectors.errors import ProfileError
-from mirror_profiles.profile import Anchor
+from mirror_profiles.profile import Anchor, Aspect
 from mirror_profiles.rules.kinds import (
     Apart,
     Compares,
@@ -33,12 +46,14 @@ if TYPE_CHECKING:
 
     from mirror.plan import ColumnPlan, KeyPlan
     from mirror_connectors.schema import Relation, RelationName
-    from mirror_profiles.profile import Profile
+    from mirror_profiles.profile import Explainer, Profile
     from mirror_profiles.rules.kinds import Rule
 
 Place = tuple["RelationName", str]
 """A column of a relation."""
 
+_BY_VALUE = (Aspect.MONTH, Aspect.WEEKDAY, Aspect.HOUR, Aspect.YEAR, Aspect.KIN_LEFT, Aspect.KIN_NEXT)
+"""Aspects that are seen in values, and not in codes."""
 _FIRST = (CopiedFrom, Equals, Totals, Numbered, RunningTotal, MissingWhen, OnePer, Apart, Determines, Follows)
 """Kinds of rule that derive a column, those that leave least open first."""
 
@@ -116,13 +131,15 @@ def derived(
     rules: Derivations,
     keys: Sequence[KeyPlan],
     still: Collection[str],
+    bounds: Sequence[Bound],
 ) -> tuple[list[ColumnPlan], list[tuple[Rule, str]]]:
     """Put rules in the place of the generators of the columns that they derive; returns those that cannot be put there besides, and why.
 
-    ``still`` are columns that keys rely on, and that stay as they are made.
+    ``still`` are columns that keys rely on, and that stay as they are made; ``bounds`` are conditions that every row is to pass.
     """
     planned: list[ColumnPlan] = []
     stuck: list[tuple[Rule, str]] = []
+    by_name = {plan.column: plan for plan in columns}
     for plan in columns:
         rule = rules.by_column.get((relation.name, plan.column))
         if rule is None or isinstance(rule, CopiedFrom | Holds):
@@ -130,6 +147,13 @@ def derived(
             continue
         if isinstance(rule, Follows) and _follows_already(plan, rule):
             planned.append(plan)
+            continue
+        if isinstance(rule, Apart):
+            strict = any(_asks(bound, rule, "<") and not _asks(bound, rule, "<=") for bound in bounds)
+            first = rules.before.get((relation.name, plan.column))
+            laid, why = _laid_apart(plan, rule, by_name, still, first, strict=strict)
+            planned.append(laid)
+            stuck.extend([(rule, why)] if why else [])
             continue
         foreign_key = _along(rule, keys)
         if not _may_derive(plan) or plan.column in still or foreign_key == "":
@@ -141,12 +165,55 @@ def derived(
             stuck.append((rule, why))
             planned.append(plan)
             continue
-        base, first = plan.generator, rules.before.get((relation.name, plan.column))
-        if first is not None and not _follows_already(plan, first):
-            base = Derived(first, base, str(first.key))
-        generator = Derived(rule, base, foreign_key)
+        generator = Derived(rule, plan.generator, foreign_key)
         planned.append(replace(plan, generator=generator, rule=f"rule {spell(rule)}"))
     return planned, stuck
+
+
+def _laid_apart(
+    plan: ColumnPlan,
+    rule: Apart,
+    columns: Mapping[str, ColumnPlan],
+    still: Collection[str],
+    first: Follows | None,
+    *,
+    strict: bool,
+) -> tuple[ColumnPlan, str | None]:
+    """Let a side of intervals be laid out with the other; returns it as it was, and why, where that cannot be."""
+    both = [columns[rule.start], columns[rule.end]]
+    made = [one.generator for one in both]
+    wanted = (rule.group, rule.start, rule.end)
+    if all(isinstance(one, Stretched) and (one.group, one.start, one.end) == wanted for one in made):
+        return plan, None  # by an exclusion
+    if not all(isinstance(one, Drawn | DistinctWithinOwner) for one in made) or {rule.start, rule.end} & set(still):
+        return plan, "its columns are made by keys and other rules"
+    base = plan.generator
+    if first is not None and not _follows_already(plan, first):
+        base = Derived(first, base, str(first.key))
+    empty = not strict and (bool(rule.step) or (rule.step is None and isinstance(made[0], Drawn)))
+    generator = Stretched(rule.group, rule.start, rule.end, False, base, rule.step, rule.open, empty)
+    return replace(plan, generator=generator, rule=f"rule {spell(rule)}"), None
+
+
+def unsettled(bounds: Sequence[Bound], columns: Sequence[ColumnPlan]) -> list[Bound]:
+    """Leave out the conditions that intervals end after they begin, which holds wherever they are laid out."""
+    laid = [plan.generator for plan in columns if isinstance(plan.generator, Stretched)]
+    return [
+        bound
+        for bound in bounds
+        if not any(_asks(bound, one, "<=") or (not one.empty and _asks(bound, one, "<")) for one in laid)
+    ]
+
+
+def _asks(bound: Bound, interval: Apart | Stretched, sign: str) -> bool:
+    """Say whether a condition is true wherever the two sides of an interval compare so."""
+    if interval.end is None:
+        return False
+    wanted = (Value(interval.start), sign, Value(interval.end))
+    return any(
+        len(atoms) == 1 and isinstance(atoms[0], Compares) and (atoms[0].left, atoms[0].sign, atoms[0].right) == wanted
+        for atoms in bound.any_of
+    )
 
 
 def _follows_already(plan: ColumnPlan, rule: Follows) -> bool:
@@ -166,7 +233,7 @@ def _along(rule: Rule, keys: Sequence[KeyPlan]) -> str | None:
             return str(rule.key)
         case Numbered() | OnePer():
             return next((str(k.foreign_key) for k in keys if k.foreign_key.columns == rule.group), "")
-        case Apart() | RunningTotal():
+        case RunningTotal():
             owned = (str(k.foreign_key) for k in keys if k.foreign_key.columns == rule.group and k.finds == "owner")
             return next(owned, "")
         case Determines():
@@ -211,6 +278,7 @@ class _Graph:
     profile: Profile
     _made: dict[Place, tuple[Place, ...]] = field(default_factory=dict)
     _copies: set[Place] = field(default_factory=set)
+    _drawn_from: dict[RelationName, tuple[tuple[Place, bool], ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key in self.profile.schema.foreign_keys:
@@ -252,7 +320,7 @@ class _Graph:
     def _needs(self, place: Place, *, values: bool) -> Iterator[tuple[Place, bool]]:
         """Yield what a column's values, or its codes alone, are made of: other columns' values (True) or codes (False)."""
         name, column = place
-        if place in self._made and (values or place in self._copies):
+        if place in self._made and (values or self._is_plain_copy(place)):
             yield from ((one, True) for one in self._made[place])
         try:
             profile = self.profile.relation(name).column(column)
@@ -267,7 +335,35 @@ class _Graph:
                 continue
             key = keys.get(str(explainer.foreign_key))
             other = (name if key is None else key.parent, explainer.column)
-            yield other, other in self._copies
+            yield other, self._is_plain_copy(other)
+        if profile.dependence is not None or profile.gaps:
+            yield from ((other, values or self._is_plain_copy(other)) for other, values in self._around(name))
+
+    def _is_plain_copy(self, place: Place) -> bool:
+        """Say whether a column holds what another does that no rule derives: its codes are those of the values that it is lent."""
+        seen: set[Place] = set()
+        while place in self._copies and place not in seen:
+            seen.add(place)
+            place = self._made[place][0]
+        return bool(seen) and place not in self._made
+
+    def _around(self, name: RelationName) -> tuple[tuple[Place, bool], ...]:
+        """Return what of other relations the columns of one that are drawn, all at once, are drawn from: values (True) or codes (False)."""
+        if name not in self._drawn_from:
+            keys = {str(key): key for key in self.profile.schema.foreign_keys}
+            found: dict[tuple[Place, bool], None] = {}
+            for profile in self.profile.relation(name).columns:
+                seen: list[Anchor | Explainer] = [*(gap.anchor for gap in profile.gaps), *profile.explainers]
+                for one in seen:
+                    key = keys.get(str(one.foreign_key))
+                    if key is None or one.column is None:
+                        continue
+                    other = key.parent if key.child == name else key.child
+                    found[(other, one.column), isinstance(one, Anchor) or one.aspect in _BY_VALUE] = None
+                    if one.by is not None:
+                        found[(other, one.by), True] = None
+            self._drawn_from[name] = tuple(found)
+        return self._drawn_from[name]
 
 
 def _inputs(rule: Rule) -> Iterator[Place]:

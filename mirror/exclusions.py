@@ -27,7 +27,7 @@ _RANGE = re.compile(r"(int4|int8|num|ts|tstz|date)range")
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Intervals of which no two overlap among the rows that agree on ``group``; NULL agrees with NULL here, which is stricter."""
+    """Intervals of which no two overlap among the rows that agree on ``group``."""
 
     group: tuple[str, ...]
     start: str
@@ -52,7 +52,7 @@ def stretched(
             continue
         for name in bound:
             plan = planned[name]
-            generator = Stretched(found.group, found.start, found.end, found.closed, plan.generator)
+            generator = Stretched(found.group, found.start, found.end, found.closed, plan.generator, empty=found.closed)
             planned[name] = replace(plan, generator=generator, rule="exclusion: intervals lie apart")
     return [planned[plan.column] for plan in columns], findings
 

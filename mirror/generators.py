@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from mirror_profiles.columns.kinds import Numeric
     from mirror_profiles.rules.kinds import (
-        Apart,
         Determines,
         Equals,
         Follows,
@@ -115,6 +114,12 @@ class Stretched:
     """Whether an interval holds its end."""
     base: Generator
     """Draws the value that is then moved behind the interval before."""
+    step: int | None = None
+    """Microseconds from each end to the next start, where intervals chain; None where anything may lie between."""
+    open: str | None = None
+    """The end, in ISO 8601, of intervals that have not ended yet, where that is a time and not NULL."""
+    empty: bool = False
+    """Whether an interval may end where it begins."""
     kind: Literal["stretched"] = "stretched"
 
 
@@ -169,7 +174,7 @@ class Constant:
 class Derived:
     """Follows by a rule from other columns, of the row or of rows tied to it; drawn is only what the rule leaves open."""
 
-    rule: Equals | Determines | MissingWhen | Numbered | OnePer | Apart | RunningTotal | Totals | Follows
+    rule: Equals | Determines | MissingWhen | Numbered | OnePer | RunningTotal | Totals | Follows
     base: Generator
     """What makes the values that the rule leaves open."""
     foreign_key: str | None = None

@@ -30,6 +30,7 @@ from mirror_profiles.rules.kinds import (
     read_by,
     relation_of,
 )
+from mirror_profiles.rules.spelling import SPANS
 
 if TYPE_CHECKING:
     from mirror_connectors.schema import ForeignKey, Relation, RelationName, Schema
@@ -42,7 +43,11 @@ _FORMS = {
     "missing": re.compile(rf"(?P<column>{_NAME})\s+is\s+null\s+exactly\s+when\s+(?P<when>.+)", re.IGNORECASE | re.DOTALL),
     "numbered": re.compile(rf"(?P<column>{_NAME})\s+numbers\s+the\s+rows\s+of\s+each\s+(?P<group>{_NAMES})\s+from\s+(?P<start>\d+)"),
     "one": re.compile(rf"(?P<column>{_NAME})\s*=\s*(?P<value>.+?)\s+in\s+exactly\s+one\s+row\s+of\s+each\s+(?P<group>{_NAMES})"),
-    "apart": re.compile(rf"(?P<start>{_NAME})\s+to\s+(?P<end>{_NAME})\s+do\s+not\s+overlap\s+in\s+each\s+(?P<group>{_NAMES})"),
+    "apart": re.compile(
+        rf"(?P<start>{_NAME})\s+to\s+(?P<end>{_NAME})\s+(?:do\s+not\s+overlap|(?P<chain>chain)"
+        r"(?:\s+after\s+(?P<step>\d+)\s+(?P<unit>days|seconds|microseconds))?)"
+        rf"(?:\s+until\s+'(?P<open>[^']+)')?\s+in\s+each\s+(?P<group>{_NAMES})"
+    ),
     "running": re.compile(
         rf"(?P<column>{_NAME})\s*=\s*running\s+total\s+of\s+(?P<amount>{_NAME})\s+by\s+(?P<order>{_NAME})\s+in\s+each\s+"
         rf"(?P<group>{_NAMES})"
@@ -126,7 +131,9 @@ def _read(form: str, found: re.Match[str], relation: Relation, schema: Schema) -
             value = term(found["value"], relation)
             return OnePer(name, column("column"), _plain(value), group("group")) if isinstance(value, Fixed) else None
         case "apart":
-            return Apart(name, column("start"), column("end"), group("group"))
+            unit = next((size for size, word in SPANS if word == found["unit"]), 0)
+            step = int(found["step"] or 0) * unit if found["chain"] else None
+            return Apart(name, column("start"), column("end"), group("group"), step, found["open"])
         case "running":
             digits = _digits(relation, column("column"))
             return RunningTotal(name, column("column"), column("amount"), column("order"), group("group"), digits)

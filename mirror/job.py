@@ -19,9 +19,11 @@ from mirror_profiles.structure import MIRRORED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from mirror.catalog import Booking, Catalog
     from mirror.config import Config, Side
+    from mirror.ledger import Reservation
     from mirror.load import Progress as LoadProgress
     from mirror.plan import Plan
     from mirror.report.model import Report
@@ -97,22 +99,70 @@ def link_up(config: Config, schema: Schema) -> Schema:
 def learn(
     config: Config, schema: Schema, sources: Mapping[str, Connector], tell: Callable[[Step], None] | None
 ) -> Profile:
-    """Measure the sources and save the profile; raises ProfileError when its file cannot be written."""
+    """Measure the sources, save the profile, and book it in the privacy ledger before anything is told.
+
+    Raises ProfileError when its file cannot be written, PrivacyError when too much was spent before.
+    """
     from mirror.confirm import confirmed
+
+    linked = link_up(config, schema)
+    booking, findings = _booked(config, linked, sources)
+    try:
+        made = confirmed(measured(config, linked, sources, tell), sources)
+        if made.protection is not None:
+            made = replace(made, protection=replace(made.protection, booked=booking.head))
+        made = replace(made, findings=(*made.findings, *findings))
+        content = _saved(made, config.profile_path)
+    except ReadError as error:
+        booking.give_back()
+        raise ReadError(f"{error}; `mirror check` lists what cannot be read, and exclude leaves it out") from error
+    except BaseException:
+        booking.give_back()
+        raise
+    booking.commit(content)
+    return made
+
+
+def _saved(made: Profile, path: Path) -> bytes:
+    """Write a profile's file, and return what stands in it."""
     from mirror_profiles.profile import save
 
     try:
-        made = measured(config, link_up(config, schema), sources, tell)
-    except ReadError as error:
-        raise ReadError(f"{error}; `mirror check` lists what cannot be read, and exclude leaves it out") from error
-    made = confirmed(made, sources)
-    path = config.profile_path
-    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save(made, path)
+        return path.read_bytes()
     except OSError as error:
         raise ProfileError(f"wanted to write the profile to {path}, found: {error.strerror}") from error
-    return made
+
+
+def _booked(
+    config: Config, schema: Schema, sources: Mapping[str, Connector]
+) -> tuple[Reservation, tuple[Finding, ...]]:
+    """Reserve in the ledger what the profile will tell."""
+    from mirror.ledger import Ledger, Party, Terms
+
+    ledger = Ledger.of(config.folder)
+    parties = [
+        Party.of(name, connector.identity(), schema.of_source(name).fingerprint) for name, connector in sources.items()
+    ]
+    unit = tuple(sorted(map(str, units(config, schema))))
+    terms = Terms(unit, f"threshold:{config.privacy.k}", config.privacy.cap)
+    before = _line_of(config.profile_path)
+    if not terms.rho and before and not ledger.knows(before):
+        what = "is not the one that the saved profile was booked in; what that one had booked is unknown here"
+        return ledger.reserve(parties, terms), (Finding("privacy.ledger", what),)
+    return ledger.reserve(parties, terms, after=before), ()
+
+
+def _line_of(path: Path) -> str:
+    """Return the ledger's line that the saved profile was booked in; empty where there is none that can be read."""
+    from mirror_profiles.profile import load
+
+    try:
+        saved = load(path)
+    except ProfileError:
+        return ""
+    return saved.protection.booked if saved.protection is not None else ""
 
 
 def measured(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mirror.binding import Bound, bound_by_keys, grouped, read_checks, refuse_empty
 from mirror.checks import Domain, domains, order
 from mirror.defaults import default_generator
-from mirror.derivation import Derivations, derivations, derived
+from mirror.derivation import Derivations, derivations, derived, unsettled
 from mirror.exclusions import stretched
 from mirror.generators import (
     Copied,
@@ -203,9 +203,9 @@ class _Planner:
         wanted = self._wanted(profile)
         plain = frozenset(column.name for column in profile.columns) - given - set(same)
         references = tuple(self._reference(relation, key) for key in keys)
-        asked = self.asked.get(relation.name, ())
         promised = promises(relation, self._engine(relation))
         self.findings.extend(Finding(where, f"{why}: {UNMADE}") for where, why in promised.strange)
+        asked = self.asked.get(relation.name, ())
         given_ = Given(wanted, references, plain, allowed, asked, promised.uniques, everywhere)
         choices = distinct_keys(relation, profile, given_, self.findings)
         keys = tuple(self._decided(key, choices) for key in keys)
@@ -233,17 +233,23 @@ class _Planner:
             # no column can be changed to keep them: then they are kept like keys of all rows
             del self.findings[said:]
             return self._relation(profile, owner, everywhere.union(unmade))
+        return self.fitted(self._bound(planned, bounds))
+
+    def _bound(self, planned: RelationPlan, bounds: Sequence[Bound]) -> RelationPlan:
+        """Let rules derive columns, and bind those that rules and CHECKs tie together."""
+        relation = planned.relation
         still = self._referred_columns(relation).union(*((sole.switch, *sole.needs) for sole in planned.soles))
-        made, notes = derived(relation, planned.columns, self.rules, keys, still)
+        made, notes = derived(relation, planned.columns, self.rules, planned.keys, still, bounds)
         self.unkept.extend(notes)
-        groups, stuck = grouped(relation, made, [*bounds, *self.rules.conditions.get(relation.name, ())], still)
+        conditions = unsettled([*bounds, *self.rules.conditions.get(relation.name, ())], made)
+        groups, stuck = grouped(relation, made, conditions, still)
         for bound in stuck:
             why = "the columns that it binds are made by keys and other rules"
             if bound.rule is not None:
                 self.unkept.append((bound.rule, why))
             else:
                 self.findings.append(Finding(f"{relation.name} {bound.name}", f"is only checked after the load: {why}"))
-        return self.fitted(replace(planned, columns=tuple(made), groups=groups))
+        return replace(planned, columns=tuple(made), groups=groups)
 
     def _engine(self, relation: Relation) -> Engine:
         engines = {origin.source: Engine(origin.engine) for origin in self.profile.provenance}

@@ -45,6 +45,7 @@ from mirror_profiles.profile import (
     Gap,
     Kinds,
     Profile,
+    Protection,
     Provenance,
     RelationProfile,
     Table,
@@ -191,6 +192,13 @@ PROFILES = st.builds(
     tuples(st.builds(Provenance, WORDS, WORDS, WORDS, WORDS)),
     st.integers(1, 100),
     tuples(st.builds(Finding, WORDS, WORDS)),
+    protection=st.none()
+    | st.builds(
+        Protection,
+        *(tuples(st.just(ODD_RELATION.name)), st.integers(0), tuples(st.just(ODD_RELATION.name)), tuples(ODD_KEYS)),
+        *(st.none() | SHARES, st.none() | SHARES, SHARES, WORDS),
+        released=st.sampled_from([SCHEMA, by_mechanism("gaussian", 0.1)]),
+    ),
 )
 
 

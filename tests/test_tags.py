@@ -100,7 +100,18 @@ def test_every_leaf_of_a_real_profile_is_tagged(name: str, request: pytest.Fixtu
 def test_the_real_profiles_have_records_of_every_kind(demo: Profile, chinook: Profile) -> None:
     """Else the tests here would say nothing of some of them."""
     found = kinds_of_leaves(demo) + kinds_of_leaves(chinook)
-    wanted = {"ColumnProfile", "Gap", "Dependence", "FanOut", "Kinds", "Agreement", "Found", "RelationProfile", "Copy"}
+    wanted = {
+        "ColumnProfile",
+        "Gap",
+        "Dependence",
+        "FanOut",
+        "Kinds",
+        "Agreement",
+        "Found",
+        "RelationProfile",
+        "Copy",
+        "Protection",
+    }
     assert found.keys() == wanted
 
 

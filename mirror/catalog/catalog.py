@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from mirror.catalog import tables
 from mirror.catalog.process import Process
 from mirror.catalog.records import BusyError, Outcome, RunRecord, RunSource, RunTarget
+from mirror.folder import NAME, make_room
 from mirror_connectors.errors import (
     ConfigError,
     ConnectError,
@@ -60,7 +61,7 @@ def location(folder: Path) -> sa.URL:
     """
     text = os.environ.get(VARIABLE)
     if not text:
-        return sa.URL.create("sqlite+pysqlite", database=str(folder / ".mirror" / "catalog.db"))
+        return sa.URL.create("sqlite+pysqlite", database=str(folder / NAME / "catalog.db"))
     try:
         parsed = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
@@ -324,14 +325,12 @@ def _file(url: sa.URL) -> Path | None:
 
 def _make_room(url: sa.URL) -> None:
     path = _file(url)
-    if path is None or path.parent.exists():
+    if path is None:
         return
     with reduced(
         ConnectError, f"wanted a folder for Mirror's catalog at {path.parent} ({VARIABLE} names another)", OSError
     ):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.parent.name == ".mirror":
-            (path.parent / ".gitignore").write_text("*\n", encoding="ascii")
+        make_room(path)
 
 
 def _version(connection: sa.Connection) -> str | None:

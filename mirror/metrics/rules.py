@@ -311,23 +311,49 @@ def _in_groups(rule: Determines | Numbered | OnePer, placed: Placed) -> int:
     return placed.number(select(func.count()).select_from(found.subquery("g")))
 
 
-def _in_order(rule: Apart | RunningTotal, placed: Placed) -> int:
-    from sqlalchemy import and_, func, or_, select
+def _in_order(rule: Apart | RunningTotal, placed: Placed) -> int | None:
+    from sqlalchemy import and_, func, literal_column, or_, select
 
     rows = placed.rows("t")
+    if isinstance(rule, Apart) and rule.step and rule.step % 1_000 and placed.connector.engine is Engine.SQLITE:
+        return None  # days as floats are exact to some tens of microseconds
     spell = _Speller(placed, rows)
     group = spell.columns(rule.group)
     if isinstance(rule, Apart):
         start, end = spell.column(rule.start), spell.column(rule.end)
         following = func.lead(start).over(partition_by=group, order_by=(start, end))
-        found = select(end.label("e"), following.label("f")).where(complete(group)).subquery("o")
-        broken = and_(found.c.f.is_not(None), or_(found.c.e.is_(None), found.c.e > found.c.f))
+        spans = select(start.label("s"), end.label("e"), following.label("f")).where(complete(group))
+        found = spans.subquery("o")
+        if rule.step is None:
+            wrong = found.c.e > found.c.f
+        elif not rule.step:
+            wrong = found.c.e != found.c.f
+        else:
+            wrong = _span(found.c.e, found.c.f, placed.connector.engine) != literal_column(str(rule.step))
+        broken = or_(and_(found.c.f.is_not(None), or_(found.c.e.is_(None), wrong)), found.c.e < found.c.s)
     else:
         order, amount = spell.column(rule.order), spell.column(rule.amount)
         total = func.sum(amount).over(partition_by=group, order_by=order, rows=(None, 0))
         found = select(spell.column(rule.column).label("e"), total.label("f")).where(complete(group)).subquery("o")
         broken = or_(found.c.e.is_(None), _apart(found.c.e, found.c.f, rule.digits, placed.connector.engine))
     return placed.number(select(func.count()).select_from(found).where(broken))
+
+
+def _span(one: ColumnElement[Any], other: ColumnElement[Any], engine: Engine) -> ColumnElement[Any]:
+    """Return the microseconds from one time to another."""
+    from sqlalchemy import extract, func, literal_column
+
+    match engine:
+        case Engine.MARIADB:
+            return func.timestampdiff(literal_column("MICROSECOND"), one, other)
+        case Engine.DUCKDB:
+            return func.epoch_us(other) - func.epoch_us(one)
+        case Engine.SQLITE:
+            return func.round((func.julianday(other) - func.julianday(one)) * literal_column("86400000")) * 1_000
+        case Engine.POSTGRESQL:
+            return (extract("epoch", other) - extract("epoch", one)) * literal_column("1000000")
+        case _:
+            assert_never(engine)
 
 
 # --------------------------------------------------------------------------------------------------- along a foreign key

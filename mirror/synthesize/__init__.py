@@ -270,7 +270,7 @@ class Synthesis:
         if isinstance(generator, FromParent):
             parent = relation.key(generator.foreign_key).foreign_key.parent
             return parent != relation.name and self.is_derived(self.plan.relation(parent), generator.column)
-        return isinstance(generator, Derived)
+        return isinstance(generator, Derived | Stretched)
 
     def sampler(self, dependence: Dependence) -> Sampler:
         """Return what draws by a dependence; it is made ready once."""

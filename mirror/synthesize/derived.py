@@ -17,7 +17,6 @@ from mirror_profiles.columns.kinds import Tick
 from mirror_profiles.matching import match
 from mirror_profiles.rules.evaluate import evaluated, joined, judged, rounded, vector
 from mirror_profiles.rules.kinds import (
-    Apart,
     Determines,
     Equals,
     Follows,
@@ -62,9 +61,6 @@ def derive(world: Synthesis, rows: Rows, plan: ColumnPlan, generator: Derived) -
             return numeric.to_arrow(numbers, np.ones(len(rows), dtype=bool), type_)
         case OnePer():
             return _one_per(world, rows, plan, rule, foreign_key)
-        case Apart():
-            start, end = _moved_apart(rows, rule)
-            return start if plan.column == rule.start else end
         case RunningTotal():
             return _running(rows, rule, foreign_key, type_)
         case Totals():
@@ -185,36 +181,6 @@ def _running(rows: Rows, rule: RunningTotal, foreign_key: str, type_: pa.DataTyp
     totals = np.empty(len(rows))
     totals[order] = sums - np.repeat(before, np.diff(np.append(starts, len(rows))))
     return numeric.to_arrow(rounded(totals, rule.digits), np.ones(len(rows), dtype=bool), type_)
-
-
-def _moved_apart(rows: Rows, rule: Apart) -> tuple[pa.Array, pa.Array]:
-    """Move intervals of one owner behind each other, each as long as it was; only the last may be open."""
-    start = rows.base(rule.start)
-    # an end that is drawn as a time after the start is drawn after this one
-    end = rows.given(rule.start, start).base(rule.end)
-    begins, ends = vector(start), vector(end)
-    owners = rows.owners
-    order = np.lexsort((ends.values, begins.values, owners))
-    group, low = owners[order], begins.values[order].copy()
-    length = np.where(ends.there, np.maximum(ends.values - begins.values, 0), 0)[order]
-    open_ = ~ends.there[order]
-    firsts = np.append(True, np.diff(group) != 0)[: len(rows)]
-    rank = np.arange(len(rows)) - np.repeat(
-        np.flatnonzero(firsts), np.diff(np.append(np.flatnonzero(firsts), len(rows)))
-    )
-    for step in range(1, int(rank.max(initial=0)) + 1):
-        mine = np.flatnonzero(rank == step)
-        low[mine] = np.maximum(low[mine], low[mine - 1] + length[mine - 1])
-    high = low + length
-    last = np.append(np.diff(group) != 0, True)[: len(rows)]
-    closed = open_ & ~last
-    high[closed] = low[np.flatnonzero(closed) + 1]
-    back = np.argsort(order, kind="stable")
-    there = np.ones(len(rows), dtype=bool)
-    return (
-        temporal.to_arrow(low[back], there, start.type),
-        temporal.to_arrow(high[back], (~(open_ & last))[back], end.type),
-    )
 
 
 # ------------------------------------------------------------------------------------- of the row's children and parent

@@ -103,8 +103,9 @@ def _groups(columns: Sequence[pa.Array], rows: int, *, nulls_equal: bool) -> np.
 
 
 def groups_of(columns: Sequence[pa.Array], blocks: Sequence[Rows]) -> np.ndarray:
-    """Number the groups of rows that agree on all columns, int64; NULL agrees with NULL, and without columns all rows do."""
-    return _groups(columns, sum(map(len, blocks)), nulls_equal=True)
+    """Number the groups of rows that agree on all columns, int64; NULL agrees with nothing, and without columns all rows do."""
+    group = _groups(columns, sum(map(len, blocks)), nulls_equal=False)
+    return np.where(group == _UNBOUND, len(group) + np.arange(len(group)), group)
 
 
 def _first(group: np.ndarray, chance: np.ndarray) -> np.ndarray:

@@ -12,7 +12,8 @@ from mirror.synthesize import places
 from mirror.synthesize.apart import raised, ranks
 from mirror.synthesize.soles import groups_of
 from mirror_profiles.columns import numeric, temporal
-from mirror_profiles.columns.kinds import Tick
+from mirror_profiles.columns.kinds import Temporal, Tick
+from mirror_profiles.rules.evaluate import fixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,23 +43,60 @@ def lay(blocks: Sequence[Rows], generator: Stretched) -> tuple[pa.Array, pa.Arra
         ranges = _ranges(blocks, generator, group)
         return ranges, ranges
     start, end = (pa.concat_arrays([rows.unlaid(name) for rows in blocks]) for name in (generator.start, generator.end))
-    tick = _tick(start.type)
+    tick = _tick(blocks[0], generator, start.type)
     begins, known = _ticks(start, tick)
     ends, there = _ticks(end, tick)
     begins = np.where(known, begins, begins[known].min() if known.any() else 0)
-    order = np.lexsort((np.where(there, ends, np.iinfo(np.int64).max), begins, group))
-    ordered, open_ = group[order], ~there[order]
-    length = np.where(open_, 1, np.maximum((ends - begins)[order], 0 if generator.closed else 1))
-    step = length + (1 if generator.closed else 0)
-    low = _pushed(ordered, begins[order], step)
-    high = low + length
+    never = None if generator.open is None else int(fixed(generator.open, "time")) // tick
+    closed = there & (ends != never)
+    order = np.lexsort((np.where(closed, ends, np.iinfo(np.int64).max), begins, group))
+    ordered, closed = group[order], closed[order]
+    # what has no end may be last only; where another was drawn to have none, the last has none instead
     last = np.append(np.diff(ordered) != 0, True)[: len(order)]
-    # an interval without an end ends where the next one starts, unless there is none
-    closed = np.flatnonzero(open_ & ~last)
-    high[closed] = low[closed + 1] - (1 if generator.closed else 0)
+    closed[last & np.isin(ordered, ordered[~closed])] = False
+    uniforms = np.concatenate([rows.uniforms(f"{generator.end} laid") for rows in blocks])
+    low, high = _laid_out(ordered, begins[order], ends[order], closed, generator, tick, uniforms[order])
+    open_ = last & ~closed
+    if never is not None:
+        high[open_] = never
     back = np.argsort(order, kind="stable")
-    found = np.ones(len(order), dtype=bool)
-    return _spelled(low[back], found, tick, start.type), _spelled(high[back], ~(open_ & last)[back], tick, end.type)
+    ended = (there[order] | ~open_)[back]
+    return _spelled(low[back], np.ones(len(order), dtype=bool), tick, start.type), _spelled(
+        high[back], ended, tick, end.type
+    )
+
+
+def _laid_out(
+    group: np.ndarray,
+    begins: np.ndarray,
+    ends: np.ndarray,
+    closed: np.ndarray,
+    generator: Stretched,
+    tick: int,
+    uniforms: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return starts and ends, in ticks, of intervals that are sorted by group and start; ``closed`` says which have an end."""
+    last = np.append(np.diff(group) != 0, True)[: len(group)]
+    chained = generator.step is not None
+    after = (generator.step or 0) // max(tick, 1) if chained else int(generator.closed)
+    least = 0 if generator.empty else 1
+    length = np.where(closed, ends - begins, least)
+    length = _mended(length, closed & (last | (not chained)), least, uniforms)
+    low = _pushed(group, begins, (np.where(last, length, least) if chained else length) + after)
+    high = low + length
+    followed = np.flatnonzero(~last & (chained | ~closed))
+    high[followed] = low[followed + 1] - after
+    return low, high
+
+
+def _mended(length: np.ndarray, ended: np.ndarray, least: int, uniforms: np.ndarray) -> np.ndarray:
+    """Return the lengths in which those of intervals that end before they begin are taken from others that have an end."""
+    wrong = ended & (length < least)
+    donors = length[ended & ~wrong]
+    if len(donors) and wrong.any():
+        length = length.copy()
+        length[wrong] = donors[np.floor(uniforms[wrong] * len(donors)).astype(np.int64)]
+    return np.maximum(length, least)
 
 
 def _pushed(group: np.ndarray, begins: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -67,13 +105,19 @@ def _pushed(group: np.ndarray, begins: np.ndarray, steps: np.ndarray) -> np.ndar
     first = np.flatnonzero(np.diff(group, prepend=group[:1] - 1)) if len(group) else np.empty(0, dtype=np.int64)
     sizes = np.diff(np.append(first, len(group)))
     before -= np.repeat(before[first], sizes)
-    free = begins - before
-    least = int(free.min(initial=0))
-    return raised(group, free - least, int((free - least).max(initial=0))) + least + before
+    # their places among all values are small numbers, whatever the tick
+    free, places_ = np.unique(begins - before, return_inverse=True)
+    return np.asarray(free[raised(group, places_, len(free))] + before)
 
 
-def _tick(type_: pa.DataType) -> int:
-    return Tick.DAY if pa.types.is_date32(type_) else Tick.SECOND if pa.types.is_timestamp(type_) else 0
+def _tick(rows: Rows, generator: Stretched, type_: pa.DataType) -> int:
+    """Return the microseconds of the finest step that both sides show; 0 for numbers."""
+    if pa.types.is_date32(type_):
+        return Tick.DAY
+    if not pa.types.is_timestamp(type_):
+        return 0
+    marginals = [rows.column(name).profile.marginal for name in (generator.start, generator.end) if name is not None]
+    return min((one.tick for one in marginals if isinstance(one, Temporal)), default=Tick.SECOND)
 
 
 def _ticks(values: pa.Array, tick: int) -> tuple[np.ndarray, np.ndarray]:

@@ -20,8 +20,17 @@ from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.dependence import Candidate, grids
 from mirror_profiles.interpretation import readings
 from mirror_profiles.matching import NULL, ORPHAN, depths
-from mirror_profiles.privacy import CONFIG, by_threshold, check_copy, released_levels, released_ranks, released_share
-from mirror_profiles.profile import Aspect, Copy, FanOut, Profile, Provenance
+from mirror_profiles.privacy import (
+    CONFIG,
+    SCHEMA,
+    by_threshold,
+    check_copy,
+    released_levels,
+    released_ranks,
+    released_share,
+    released_size,
+)
+from mirror_profiles.profile import Aspect, Copy, FanOut, Profile, Protection, Provenance
 from mirror_profiles.reading import Context, Read, matched, read_table
 from mirror_profiles.relations import learn
 from mirror_profiles.rules.discovery import discover
@@ -113,6 +122,9 @@ def measure(
         tuple(findings),
         agreements=ways,
         rules=_rules(schema, reads, found, copy, k),
+        protection=Protection(
+            units.roots, released_size(units.count, k=k), units.row_level, units.second, released=SCHEMA
+        ),
     )
 
 

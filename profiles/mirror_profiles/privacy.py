@@ -106,6 +106,18 @@ Tag = Annotated[Released, PlainValidator(_parsed), PlainSerializer(str, return_t
 """A tag in a profile's file."""
 
 
+def released_size(count: int, *, k: int) -> int:
+    """Return how many there are of something, to two significant digits; 0 for fewer than ``k``.
+
+    >>> [released_size(count, k=10) for count in (9, 10, 104, 105, 33_677)]
+    [0, 10, 100, 110, 34000]
+    """
+    if count < k:
+        return 0
+    step = 10 ** max(len(str(count)) - 2, 0)
+    return int((count + step // 2) // step * step)
+
+
 def released_share(part: int, whole: int, *, k: int) -> float:
     """Return the share that ``part`` rows are of ``whole``; a part, or the rest, of fewer than ``k`` rows is taken for none.
 

@@ -339,6 +339,29 @@ class Provenance:
     """UTC, ISO 8601, to the minute."""
 
 
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Whom a profile protects, at what price, and where that is booked."""
+
+    unit: tuple[RelationName, ...]
+    """Relations of which a row, with all that hangs from it, is one unit."""
+    units: int
+    """How many units there are, to two significant digits; 0 for fewer than the threshold."""
+    row_level: tuple[RelationName, ...]
+    """Relations from which no way leads to a unit: each row is protected as if it were alone."""
+    second: tuple[str, ...]
+    """Foreign keys that lead to another unit than the one a row belongs to: it is not protected there."""
+    epsilon: float | None = None
+    """What each unit may lose by this profile, beside ``delta``; None under a threshold, which promises no such thing."""
+    delta: float | None = None
+    rho: float = 0.0
+    """The same as zero-concentrated differential privacy, which adds up from profile to profile."""
+    booked: str = ""
+    """The hash of its line in the privacy ledger; empty when it was booked nowhere."""
+    released: Tag = field(kw_only=True)
+    """Of the number of units."""
+
+
 @dataclass(frozen=True)
 class Profile:
     """All that a mirror needs to know. Safe to share as far as its privacy settings promise."""
@@ -354,6 +377,8 @@ class Profile:
     """What rows were found to obey, structure and released values alone; those with exceptions are told and not kept."""
     version: int = VERSION
     agreements: tuple[Agreement, ...] = ()
+    protection: Protection | None = None
+    """None for a profile that was measured nowhere."""
 
     @cached_property
     def _relations(self) -> dict[RelationName, RelationProfile]:

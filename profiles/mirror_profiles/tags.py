@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _GIVEN = frozenset(
     {
         *("Profile.schema", "Profile.provenance", "Profile.findings", "Profile.k", "Profile.version"),
+        *("Protection.epsilon", "Protection.delta", "Protection.rho", "Protection.booked"),
     }
 )
 """Facts of the schema and of the configuration, and Mirror's own sentences; never what a row holds."""
@@ -71,10 +72,11 @@ _NAMES = frozenset(
         ),
         *("CopiedFrom.key", "CopiedFrom.column", "CopiedFrom.parent_column", "Totals.key", "Totals.column"),
         *("Follows.key", "Follows.column", "Follows.parent_column"),
+        *("Protection.unit", "Protection.row_level", "Protection.second"),
     }
 )
 """What may hold nothing but names that the profile's schema has."""
-_SIZES = frozenset({"RelationProfile.rows", "FanOut.parents", "FanOut.children"})
+_SIZES = frozenset({"RelationProfile.rows", "FanOut.parents", "FanOut.children", "Protection.units"})
 """How many rows relations have: told as they are, unless noise was added."""
 _SLACK = 1e-6
 """Shares are floats: their sums are off by some last bits."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -29,13 +29,16 @@ from mirror_profiles.rules.kinds import (
 from mirror_profiles.rules.sheet import LEAST, MOST_EXCEPTIONS, Sheet, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from mirror_connectors.schema import ForeignKey
 
 _MOST_NUMBERS = 16
 _LEAST_DISTINCT = 5
 _LEAST_SHARE = 0.05
+_MOST_TIMES = 8
+_SHUFFLES = 5
+_NEVER = np.iinfo(np.int64).max
 _QUANTITIES = ("quantity", "qty", "units", "count", "amount", "menge", "anzahl", "cantidad", "pieces", "hours")
 
 
@@ -59,9 +62,10 @@ def between(tied: Tied, known: Sequence[Found]) -> list[Found]:
     found = [*_copied(tied)]
     if tied.whole and tied.key.child != tied.key.parent:
         found += _totals(tied)
-    found += _follows(tied)
+    apart = list(_apart(tied, known)) if tied.whole else []
+    found += _follows(tied, {one.rule.start for one in apart if isinstance(one.rule, Apart) and not one.exceptions})
     if tied.whole:
-        found += [*_numbered(tied), *_one_per(tied), *_running(tied), *_apart(tied, known)]
+        found += [*_numbered(tied), *_one_per(tied), *_running(tied), *apart]
     return found
 
 
@@ -226,12 +230,12 @@ def _extremes(tied: Tied, rows: np.ndarray, there: np.ndarray, count: np.ndarray
 # -------------------------------------------------------------------------------------------------------------- order
 
 
-def _follows(tied: Tied) -> Iterator[Found]:
-    """Find times that are never before a time of the parent, though by chance many would be."""
+def _follows(tied: Tied, starts: Collection[str]) -> Iterator[Found]:
+    """Find times that are never before a time of the parent, though by chance many would be; of those in keys only ``starts``."""
     there = np.flatnonzero(tied.rows >= 0)
     for name in tied.child.arrays:
         mine = tied.child.vector(name)
-        if mine.family != "time" or name in tied.child.kept:
+        if mine.family != "time" or name in tied.child.kept.difference(starts):
             continue
         for other in tied.parent.arrays:
             theirs = tied.parent.vector(other)
@@ -333,20 +337,32 @@ def _running(tied: Tied) -> Iterator[Found]:
 
 
 def _apart(tied: Tied, known: Sequence[Found]) -> Iterator[Found]:
-    """Find intervals of each parent's rows that do not overlap, though with parents dealt by chance many would."""
+    """Find intervals of each parent's rows that chain or do not overlap, though with parents dealt by chance many would.
+
+    Of those that share a column the first is kept, and those that chain come first.
+    """
     there, parents = _groups(tied)
     child = tied.child
-    for start, end in _intervals(child, known):
+    candidates: list[tuple[Apart, int, int]] = []
+    for start, end in dict.fromkeys([*_intervals(child, known), *_keyed_intervals(tied)]):
         one, two = child.vector(start), child.vector(end)
-        if not one.there.all():
+        if not one.there.all() or child.arrays[start].type != child.arrays[end].type:
             continue
         begins = one.values[there]
-        ends = np.where(two.there, two.values, np.iinfo(np.int64).max)[there]
+        ends = np.where(two.there, two.values, _NEVER)[there]
         broken, pairs = _overlaps(parents, begins, ends)
-        shuffled = np.random.default_rng(0).permutation(parents)
-        chance, _ = _overlaps(shuffled, begins, ends)
+        random = np.random.default_rng(0)
+        chance = np.mean([_overlaps(random.permutation(parents), begins, ends)[0] for _ in range(_SHUFFLES)])
         if chance >= max(LEAST, _LEAST_SHARE * pairs) and broken <= MOST_EXCEPTIONS * pairs:
-            yield tied.child.found(Apart(child.relation, start, end, tied.key.columns), pairs - broken, broken)
+            open_ = None if broken else _open_end(child, start, end)
+            step = None if broken else _step(parents, begins, ends)
+            rule = Apart(child.relation, start, end, tied.key.columns, step, open_)
+            candidates.append((rule, broken, pairs))
+    taken: set[str] = set()
+    for rule, broken, pairs in sorted(candidates, key=lambda one: one[0].step is None):
+        if not {rule.start, rule.end} & taken:
+            taken |= {rule.start, rule.end}
+            yield tied.child.found(rule, pairs - broken, broken)
 
 
 def _intervals(child: Sheet, known: Sequence[Found]) -> Iterator[tuple[str, str]]:
@@ -357,6 +373,40 @@ def _intervals(child: Sheet, known: Sequence[Found]) -> Iterator[tuple[str, str]
         match found.rule.any_of:
             case ((Compares(Value(start), "<=", Value(end)),),) if child.vector(start).family == "time":
                 yield start, end
+
+
+def _keyed_intervals(tied: Tied) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of times of which one is part of a key, as the start of an interval often is, and the second never before the first."""
+    child = tied.child
+    times = [
+        name
+        for name in child.arrays
+        if child.vector(name).family == "time" and name not in tied.key.columns and child.distinct(name) > 2
+    ][:_MOST_TIMES]
+    for start, end in permutations(times, 2):
+        one, two = child.vector(start), child.vector(end)
+        both = one.there & two.there
+        if child.kept & {start, end} and both.any() and (one.values[both] <= two.values[both]).all():
+            yield start, end
+
+
+def _open_end(child: Sheet, start: str, end: str) -> str | None:
+    """Return the last end of all, in ISO 8601, if many intervals share it and none begins later: these have not ended yet."""
+    two = child.vector(end)
+    ends = two.values[two.there]
+    last = ends.max(initial=0)
+    if not len(ends) or (ends == last).sum() < child.k or child.vector(start).values.max(initial=0) > last:
+        return None
+    moment = np.datetime64(int(last), "us")
+    return str(moment.astype("datetime64[D]") if pa.types.is_date32(child.arrays[end].type) else moment)
+
+
+def _step(parents: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> int | None:
+    """Return the time that always lies between an end and the next start, in microseconds; None where it differs."""
+    order = np.lexsort((ends, begins, parents))
+    same = np.diff(parents[order]) == 0
+    steps = (begins[order][1:] - ends[order][:-1])[same]
+    return int(steps[0]) if len(steps) and (steps == steps[0]).all() else None
 
 
 def _overlaps(parents: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> tuple[int, int]:

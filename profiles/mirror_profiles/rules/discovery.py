@@ -8,6 +8,7 @@ import numpy as np
 
 from mirror_profiles.rules.between import Tied, between
 from mirror_profiles.rules.kinds import (
+    Apart,
     Compares,
     CopiedFrom,
     Determines,
@@ -130,7 +131,7 @@ def _of_copies(rule: Totals, copied: set[tuple[RelationName, str]]) -> bool:
 
 def _by_way_of_another(rule: Follows, exact: Sequence[Rule]) -> bool:
     """Say whether a time is not before another of its row, which in turn follows the same time of the parent."""
-    earlier = set()
+    earlier = {one.start for one in exact if isinstance(one, Apart) and (one.relation, one.end) == _place(rule)}
     for other in exact:
         if isinstance(other, Holds) and other.relation == rule.key.child:
             match other.any_of:

@@ -193,12 +193,19 @@ class OnePer:
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """Of the rows that are equal in ``group`` no interval begins before the one before it has ended; a NULL end is open."""
+    """Of the rows that are equal in ``group`` no interval begins before the one before it has ended, and none ends before it begins.
+
+    A NULL end is open, which only the last of them may be.
+    """
 
     relation: RelationName
     start: str
     end: str
     group: tuple[str, ...]
+    step: int | None = None
+    """Microseconds from each end to the next start, where intervals chain; None where anything may lie between."""
+    open: str | None = None
+    """The end, in ISO 8601, of intervals that have not ended yet, where that is a time and not NULL."""
     kind: Literal["apart"] = "apart"
 
 

@@ -33,6 +33,9 @@ from mirror_profiles.rules.kinds import (
     Value,
 )
 
+SPANS = ((86_400_000_000, "days"), (1_000_000, "seconds"), (1, "microseconds"))
+"""Microseconds of the units in which spans of time are said, the longest first."""
+
 
 def spell(rule: Rule) -> str:
     """Say what a rule says of its relation.
@@ -56,7 +59,7 @@ def spell(rule: Rule) -> str:
         case OnePer():
             return f"{_name(rule.column)} = {_literal(rule.value)} in exactly one row of each {_names(rule.group)}"
         case Apart():
-            return f"{_name(rule.start)} to {_name(rule.end)} do not overlap in each {_names(rule.group)}"
+            return f"{_name(rule.start)} to {_name(rule.end)} {_succession(rule)} in each {_names(rule.group)}"
         case RunningTotal():
             return (
                 f"{_name(rule.column)} = running total of {_name(rule.amount)} by {_name(rule.order)} "
@@ -70,6 +73,15 @@ def spell(rule: Rule) -> str:
             return f"{_name(rule.column)} >= {rule.key.parent.table}.{_name(rule.parent_column)} along {rule.key}"
         case _:
             assert_never(rule)
+
+
+def _succession(rule: Apart) -> str:
+    open_ = "" if rule.open is None else f" until {_literal(rule.open)}"
+    if rule.step is None:
+        return f"do not overlap{open_}"
+    units = next((size, word) for size, word in SPANS if rule.step % size == 0)
+    after = f" after {rule.step // units[0]} {units[1]}" if rule.step else ""
+    return f"chain{after}{open_}"
 
 
 def spell_condition(any_of: tuple[AllOf, ...]) -> str:

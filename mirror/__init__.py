@@ -17,12 +17,14 @@ if TYPE_CHECKING:
         init,
         inspect,
         plan,
+        privacy,
         profile,
         run,
         runs,
         sample,
         watch,
     )
+    from mirror.card import Card
     from mirror.catalog.records import BusyError, Outcome, RunRecord
     from mirror.config import Config
     from mirror.config import load as load_config
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BusyError",
+    "Card",
     "CheckResult",
     "Config",
     "Discoveries",
@@ -58,6 +61,7 @@ __all__ = [
     "inspect",
     "load_config",
     "plan",
+    "privacy",
     "profile",
     "run",
     "runs",
@@ -67,6 +71,7 @@ __all__ = [
 
 _PLACES = {
     "BusyError": "mirror.catalog.records",
+    "Card": "mirror.card",
     "Config": "mirror.config",
     "Discoveries": "mirror.discover.model",
     "DriftError": "mirror.refresh",

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from mirror.card import Card
     from mirror.catalog import RunRecord
     from mirror.config import Side
     from mirror.discover import Discoveries
@@ -66,6 +67,7 @@ __all__ = [
     "init",
     "inspect",
     "plan",
+    "privacy",
     "profile",
     "run",
     "runs",
@@ -124,6 +126,19 @@ def profile(config: ConfigLike, *, progress: Callable[[Step], None] | None = Non
     with open_sources(config) as sources:
         parts = [inspect_source(config, source, connector) for source, connector in sources.items()]
         return learn(config, union(parts), sources, progress)
+
+
+def privacy(config: ConfigLike) -> Card:
+    """Say whom the saved profile protects and how, what that has cost, and what is not protected. Asks no source.
+
+    Raises ConfigError, ProfileError when there is no profile, and PrivacyError when the ledger is not as it was written.
+    """
+    from mirror.card import card
+    from mirror.ledger import Ledger
+    from mirror_profiles.profile import load
+
+    found = _config(config, needs=NEITHER)
+    return card(load(found.profile_path), found, Ledger.of(found.folder))
 
 
 def check(config: ConfigLike) -> CheckResult:

@@ -171,6 +171,26 @@ def profile(
 
 
 @app.command()
+def privacy(config: ConfigFile = DEFAULT, as_json: Json = False) -> None:
+    """Show whom the saved profile protects, and whom not.
+
+    The unit of privacy and how many there are, what is promised, what profiles have spent and what is left, what was
+    withheld, and what is not protected. Asks no source.
+
+    Example: mirror privacy
+    """
+    from dataclasses import asdict
+
+    from mirror import api, terminal
+
+    found = api.privacy(config)
+    if as_json:
+        terminal.print_json(asdict(found))
+    else:
+        terminal.print_tables(terminal.card_tables(found))
+
+
+@app.command()
 def plan(config: ConfigFile = DEFAULT, as_json: Json = False) -> None:
     """Show what a run would do, column by column.
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
+from mirror.card import withheld
 from mirror_connectors.errors import ConfigError, MirrorError
 from mirror_connectors.schema import Origin, RelationKind
 from mirror_profiles.columns.kinds import Boolean, Categorical, Empty, Identifier, Numeric, Opaque, Temporal, Text
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from mirror.card import Card, Note
     from mirror.catalog import RunRecord
     from mirror.discover import Discoveries, ForeignKeyCandidate
     from mirror.init import InitResult
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from mirror.report.model import Report
     from mirror_connectors.schema import Finding, Relation, Schema
     from mirror_profiles.columns.kinds import Marginal
-    from mirror_profiles.profile import ColumnProfile, FanOut, Profile, RelationProfile
+    from mirror_profiles.profile import ColumnProfile, FanOut, Profile
 
 # A pipe has no width: wide enough that hardly a name is folded.
 _PIPE_WIDTH = 200
@@ -407,9 +409,29 @@ def profile_tables(profile: Profile) -> Iterator[Table]:
             for one in profile.rules
         )
         yield Table("Rules that rows obey", ("relation", "rule", "rows", "holds"), rules_)
-    withheld = tuple(row for relation in profile.relations for row in _withheld(relation))
-    if withheld:
-        yield Table("Withheld", ("column", "what"), withheld)
+    yield from _notes("Withheld", "column", [note for relation in profile.relations for note in withheld(relation)])
+
+
+def _notes(title: str, head: str, notes: Sequence[Note]) -> Iterator[Table]:
+    if notes:
+        yield Table(title, (head, "what"), tuple((note.where, note.what) for note in notes))
+
+
+def card_tables(card: Card) -> Iterator[Table]:
+    """Yield whom a profile protects and how, what that has cost, what was withheld, and what is not protected."""
+    protected = "a row" if not card.unit else f"a row of {', '.join(card.unit)}, with all that hangs from it"
+    units = f"{card.units:,}" if card.units else f"fewer than {card.k}"
+    how = f"nothing is told that fewer than {card.k} of them share"
+    if card.mode == "dp":
+        how = f"differential privacy, epsilon {card.epsilon:g}, delta {card.delta:g}"
+    facts = (("unit", protected), ("units", units), ("mode", card.mode), ("promise", how), ("ledger", card.booked))
+    yield Table("Privacy card", ("", ""), facts)
+    rows = tuple(
+        (one.source, f"{one.profiles:,}", f"{one.epsilon:.2f}", f"{one.left:.2f}", f"{one.cap:g}") for one in card.spent
+    )
+    yield Table("Spent on each unit, by all profiles", ("source", "profiles", "epsilon", "left", "cap"), rows)
+    yield from _notes("Withheld", "column", card.withheld)
+    yield from _notes("Not protected", "where", card.exposed)
 
 
 def _column_row(column: ColumnProfile) -> tuple[str, ...]:
@@ -475,21 +497,6 @@ def _fan_out_row(fan_out: FanOut, links: set[str]) -> tuple[str, ...]:
     mean = f"{fan_out.children / fan_out.parents:.2f}" if fan_out.parents else ""
     name = fan_out.foreign_key + (" (link)" if fan_out.foreign_key in links else "")
     return (name, f"{fan_out.parents:,}", f"{fan_out.children:,}", mean, _share(fan_out.nulls), _share(fan_out.orphans))
-
-
-def _withheld(relation: RelationProfile) -> Iterator[tuple[str, str]]:
-    for column in relation.columns:
-        match column.marginal:
-            case Categorical(withheld=share) if share:
-                yield f"{relation.name}.{column.name}", f"values that too few rows share: {_share(share)} of the rows"
-            case Empty(withheld=True):
-                yield f"{relation.name}.{column.name}", "everything: too few rows"
-            case Opaque() | Text():
-                yield f"{relation.name}.{column.name}", "every value"
-            case Identifier():
-                yield f"{relation.name}.{column.name}", "every value: names a row"
-            case _:
-                pass
 
 
 def _share(share: float) -> str:

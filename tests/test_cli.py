@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 JOB = '[sources.shop]\nurl = "sqlite:///shop.db"\n[targets.shop]\nurl = "sqlite:///out.db"\nmode = "replace"\n'
-VERBS = ("init", "check", "inspect", "profile", "plan", "run", "compare", "watch", "runs", "demo")
+VERBS = ("init", "check", "inspect", "profile", "privacy", "plan", "run", "compare", "watch", "runs", "demo")
 CONFIGURED = tuple(verb for verb in VERBS if verb not in {"init", "demo"})
 
 

@@ -181,7 +181,8 @@ def bound_by_keys(
 
 def _chooses(key: KeyPlan, planned: Mapping[RelationName, RelationPlan]) -> bool:
     parent = key.foreign_key.parent
-    return parent in planned and parent != key.foreign_key.child and key.finds not in (Finds.COPIED, Finds.GIVEN)
+    free = key.finds not in (Finds.COPIED, Finds.GIVEN) and not key.foreign_key.when
+    return free and parent in planned and parent != key.foreign_key.child
 
 
 def _is_sure(key: KeyPlan, bound: Bound, parent: RelationPlan) -> bool:

@@ -37,6 +37,17 @@ def _as_tuple(value: object) -> object:
 Globs = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
+def _as_labels(value: object) -> object:
+    return (value,) if isinstance(value, str | int) else value
+
+
+Labels = Annotated[
+    tuple[Annotated[str | int, Field(union_mode="left_to_right")], ...],
+    BeforeValidator(_as_labels),
+    Field(min_length=1),
+]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -70,6 +81,8 @@ class Link(_Part):
     child: str
     parent: str
     same: tuple[tuple[str, str], ...] = ()
+    when: Mapping[str, Labels] = Field(default_factory=dict)
+    """Columns of the child and the values there of the rows that the link speaks of; without it, of all."""
 
     @field_validator("child", "parent")
     @classmethod
@@ -81,9 +94,9 @@ class Link(_Part):
         """Return the link as the foreign key that it is."""
         child, columns = _read_side(self.child)
         parent, parent_columns = _read_side(self.parent)
-        return ForeignKey(
-            child, columns, parent, parent_columns, name=None, origin=Origin.LINKED, same=tuple(self.same)
-        )
+        when = tuple((column, tuple(map(str, values))) for column, values in self.when.items())
+        same = tuple(self.same)
+        return ForeignKey(child, columns, parent, parent_columns, origin=Origin.LINKED, same=same, when=when)
 
 
 class UndeclaredKey(_Part):

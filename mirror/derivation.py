@@ -263,9 +263,9 @@ def _why_not(profile: Profile, rule: Rule, decided: Collection[Place], copied: C
         return "its relation is copied as it is"
     if any(target in decided for target in _targets(rule)):
         return "a [[rules]] entry or a link decides on its column"
-    keyed = {column for key in profile.schema.parents_of(name) for column in key.columns}
+    keyed = {column for key in profile.schema.parents_of(name) for column in (*key.columns, *key.deciding)}
     if any(column in keyed for _, column in _targets(rule)):
-        return "its column is part of a foreign key"
+        return "its column is part of a foreign key, or says to whom one leads"
     if isinstance(rule, CopiedFrom | Follows | Totals) and rule.key.child == rule.key.parent:
         return "a row cannot wait for another of its own relation"
     return None

@@ -140,7 +140,9 @@ def _read(form: str, found: re.Match[str], relation: Relation, schema: Schema) -
         case "totals":
             return _totals(found, relation, schema)
         case _:
-            keys = [key for key in schema.parents_of(name) if key.parent.table == _bare(found["parent"])]
+            keys = [
+                key for key in schema.parents_of(name) if key.parent.table == _bare(found["parent"]) and not key.when
+            ]
             key = _key(keys, found["key"], found[0])
             kind = CopiedFrom if found["sign"] == "=" else Follows
             return kind(key, column("column"), column("theirs"))
@@ -150,7 +152,7 @@ def _totals(found: re.Match[str], relation: Relation, schema: Schema) -> Rule | 
     keys = [
         key
         for key in schema.foreign_keys
-        if key.parent == relation.name and key.child.table == _bare(found["child"].strip())
+        if key.parent == relation.name and key.child.table == _bare(found["child"].strip()) and not key.when
     ]
     key = _key(keys, found["key"], found[0])
     inner = None if found["term"].strip() == "*" else term(found["term"], schema.relation(key.child))

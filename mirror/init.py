@@ -135,7 +135,7 @@ def _discover(found: Sequence[_Found], progress: Callable[[str, int, int], None]
 
 def _taken(found: Discoveries) -> _Taken:
     """Take what is sure, and with every link the key that it leads to."""
-    links = tuple(one for one in found.foreign_keys if one.sure and one.condition is None)
+    links = tuple(one for one in found.foreign_keys if one.sure and _can_be_said(one))
     needed = {(one.foreign_key.parent, one.foreign_key.parent_columns) for one in links}
     first = {one.relation: one for one in reversed(found.keys) if one.sure}
     keys = tuple(one for one in found.keys if first.get(one.relation) is one or (one.relation, one.columns) in needed)
@@ -146,6 +146,11 @@ def _taken(found: Discoveries) -> _Taken:
         tuple(one for one in found.foreign_keys if one not in links and one.confidence >= _WORTH_A_LINE),
         found.findings,
     )
+
+
+def _can_be_said(one: ForeignKeyCandidate) -> bool:
+    """Say whether a link can be written down: of one that speaks of some rows, the schema must say which these are."""
+    return one.condition is None or one.condition.spelled is not None
 
 
 def _look(given: str, folder: Path, others: Sequence[_Found]) -> _Found:
@@ -276,10 +281,11 @@ def _key_settings(one: KeyCandidate) -> tuple[str, str]:
 
 def _link_lines(taken: _Taken) -> Iterator[str]:
     yield from ("", "# Foreign keys between databases, or keys that nobody declared. `same` names pairs of columns,")
-    yield "# the child's and the parent's, that hold the same value wherever the key matches."
+    yield "# the child's and the parent's, that hold the same value wherever the key matches; `when` says of which of the"
+    yield "# child's rows a link speaks, by values of another column."
     for one in taken.links:
         yield from (_why(one), "[[links]]", *_link_settings(one))
-    unsure = [one for one in taken.other_links if one.condition is None]
+    unsure = [one for one in taken.other_links if _can_be_said(one)]
     if unsure:
         yield "# Less sure; take away the # from those that are links."
     for one in unsure:
@@ -288,13 +294,17 @@ def _link_lines(taken: _Taken) -> Iterator[str]:
         side = _toml("source.schema.relation(column)")
         yield from ("# [[links]]", f"# child = {side}", f"# parent = {side}", '# same = [["email", "email"]]')
     for one in taken.other_links:
-        if one.condition is not None:
-            yield _comment(f"only where {one.condition.column} {one.condition.rows}, which no link can say: {one}")
+        if one.condition is not None and one.condition.spelled is None:
+            what = f"only where {one.condition.column} {one.condition.rows}"
+            yield _comment(f"{what}; a link says so by when = {{ {_toml(one.condition.column)} = [...] }}: {one}")
 
 
-def _link_settings(one: ForeignKeyCandidate) -> tuple[str, str]:
+def _link_settings(one: ForeignKeyCandidate) -> Iterator[str]:
     child, parent = str(one).split(" -> ")
-    return f"child = {_toml(child)}", f"parent = {_toml(parent)}"
+    yield f"child = {_toml(child)}"
+    yield f"parent = {_toml(parent)}"
+    if one.condition is not None and one.condition.spelled is not None:
+        yield f"when = {{ {_toml(one.condition.column)} = {_toml(one.condition.spelled)} }}"
 
 
 def _why(one: KeyCandidate | ForeignKeyCandidate) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from mirror.conditions import AnyOf
+    from mirror.generators import Generator
     from mirror.plan import ColumnPlan, KeyPlan, RelationPlan
     from mirror.uniqueness import Unique
 
@@ -306,6 +307,7 @@ def _seen(planned: RelationPlan, column: str | None, foreign_key: str | None) ->
 
 def _found_by(planned: RelationPlan, key: KeyPlan) -> Iterator[str]:
     yield from key.shared
+    yield from key.foreign_key.deciding
     if key.optional is not None:
         yield key.optional
     for one in key.agrees:
@@ -319,11 +321,13 @@ def _needs(planned: RelationPlan, plan: ColumnPlan) -> Iterator[str]:
     anchor, generator = plan.profile.anchor, plan.generator
     if anchor is not None:
         yield from _seen(planned, anchor.column, anchor.foreign_key)
-    if isinstance(generator, FromParent):
-        key = planned.key(generator.foreign_key)
+    lent: Generator | None = generator
+    while isinstance(lent, FromParent):
+        key = planned.key(lent.foreign_key)
         yield from _found_by(planned, key)
         if key.foreign_key.parent == planned.name:
             yield from key.foreign_key.parent_columns
+        lent = lent.otherwise
     if isinstance(generator, Choice | Mask) and generator.within is not None:
         yield from _found_by(planned, planned.key(generator.within))
     if isinstance(generator, Sibling):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mirror.binding import Bound, bound_by_keys, grouped, read_checks, refuse_empty
 from mirror.checks import Domain, domains, order
+from mirror.conditional_keys import chained, leaders, together, typed
 from mirror.defaults import default_generator
 from mirror.derivation import Derivations, derivations, derived, unsettled
 from mirror.exclusions import stretched
@@ -31,7 +32,7 @@ from mirror_connectors.errors import ConfigError, PlanError
 from mirror_connectors.schema import Finding, ForeignKey, Origin, Relation, RelationKind, RelationName, Schema
 from mirror_profiles.rules.kinds import read_by, relation_of
 from mirror_profiles.rules.spelling import spell
-from mirror_profiles.structure import MIRRORED, own_columns, precedence
+from mirror_profiles.structure import MIRRORED, deciding_columns, own_columns, precedence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -202,13 +203,14 @@ class _Planner:
         same = linked | lent
         wanted = self._wanted(profile)
         plain = frozenset(column.name for column in profile.columns) - given - set(same)
-        references = tuple(self._reference(relation, key) for key in keys)
+        plain -= deciding_columns(self.profile.schema, relation.name)
+        references = together(tuple(self._reference(relation, key) for key in keys), keys)
         promised = promises(relation, self._engine(relation))
         self.findings.extend(Finding(where, f"{why}: {UNMADE}") for where, why in promised.strange)
         asked = self.asked.get(relation.name, ())
         given_ = Given(wanted, references, plain, allowed, asked, promised.uniques, everywhere)
         choices = distinct_keys(relation, profile, given_, self.findings)
-        keys = tuple(self._decided(key, choices) for key in keys)
+        keys = tuple(self._decided(key, leaders(keys)[str(key.foreign_key)], choices) for key in keys)
         columns = []
         for column in (self._free(relation, column) for column in profile.columns):
             if column.name in given:
@@ -310,6 +312,7 @@ class _Planner:
             loose = bool(nulls or fan_out.orphans)
             return (
                 str(key) != owner,
+                bool(key.when),
                 key.child == key.parent,
                 -led[str(key)],
                 loose,
@@ -325,7 +328,8 @@ class _Planner:
             own = self.own[str(key)]
             shared = tuple(column for column in key.columns if column in given or column in own)
             fills = tuple(column for column in key.columns if column not in shared)
-            given.update(fills)
+            if not key.when:
+                given.update(fills)
             planned = self._key(relation, profile, key, fills, shared)
             if planned.finds in (Finds.DEALT, Finds.WITHIN) and str(key) != owner:
                 agrees = self._agreeable(tuple(self._agreeing(planned, plans)))
@@ -341,14 +345,15 @@ class _Planner:
         optional = max(able, key=lambda column: profile.column(column).nulls) if able else None
         late = key.parent != key.child and key.parent not in self.planned
         # NULLs that come from columns which other keys give leave no choice to this one
-        always = not fan_out.orphans and (not fan_out.nulls or optional is None)
+        always = not fan_out.orphans and (not fan_out.nulls or optional is None) and not key.when
         binding = always and not late and key.parent != key.child
         finds = Finds.WITHIN if shared else Finds.DEALT
         if not fills:
             finds = Finds.GIVEN
-        elif key.child == key.parent and set(shared) <= self.own[str(key)]:
+        elif key.child == key.parent and set(shared) <= self.own[str(key)] and not key.when:
             finds = Finds.SIBLING if shared else Finds.TREE
-        return KeyPlan(key, finds, tuple(fills), tuple(shared), fan_out, optional, binding, firm=False, late=late)
+        share = fan_out.children / max(profile.rows, 1) if key.when else 1.0
+        return KeyPlan(key, finds, tuple(fills), tuple(shared), fan_out, optional, binding, False, late, share=share)
 
     def _led(self, key: ForeignKey) -> int:
         """Return how long the way is that a key leads, to a row that a shorter one leads to as well: it is found first.
@@ -426,19 +431,20 @@ class _Planner:
         parents = self._parent_rows(key)
         return Reference(str(foreign_key), key.finds, foreign_key.columns, parents, most, loose, names)
 
-    def _decided(self, key: KeyPlan, choices: Choices) -> KeyPlan:
-        spelling = str(key.foreign_key)
+    def _decided(self, key: KeyPlan, spelling: str, choices: Choices) -> KeyPlan:
+        """Take over what was decided for a key, or for the one of that spelling which leads it."""
         firm = spelling in choices.firm
         finds = choices.finds.get(spelling, key.finds)
         if finds is not Finds.WITHIN and any(one.free for one in key.agrees):
             # rows that are free and rows that are not could find the same parent
             self.findings.extend(
-                Finding(f"{spelling} agrees with {' then '.join(one.by)}", UNMADE) for one in key.agrees
+                Finding(f"{key.foreign_key} agrees with {' then '.join(one.by)}", UNMADE) for one in key.agrees
             )
             key = replace(key, agrees=())
         return replace(
             key,
-            binding=key.binding or (firm and not key.late and key.foreign_key.parent != key.foreign_key.child),
+            binding=key.binding
+            or (firm and not (key.late or key.foreign_key.when) and key.foreign_key.parent != key.foreign_key.child),
             firm=firm,
             finds=finds,
             beside=choices.beside.get(spelling),
@@ -566,7 +572,8 @@ class _Planner:
     def _from_key(
         self, relation: Relation, profile: ColumnProfile, keys: Sequence[KeyPlan], domain: Domain | None
     ) -> ColumnPlan:
-        key = next(key for key in keys if profile.name in key.fills)
+        mine = [key for key in keys if profile.name in key.fills]
+        key = mine[0]
         foreign_key = key.foreign_key
         column = relation.column(profile.name)
         rule = self.config.rule_for(relation.name, profile.name)
@@ -575,6 +582,9 @@ class _Planner:
         if rule is not None and rule.generate not in (None, "drawn"):
             what = f"rule {rule.match!r} is not applied: the foreign key to {foreign_key.parent} decides"
             self.findings.append(Finding(f"{relation.name}.{profile.name}", what))
+        if foreign_key.when:
+            rest = default_generator(relation, profile, [], domain).generator
+            return ColumnPlan(profile.name, *chained(relation, profile, mine, rest), profile)
         parent = foreign_key.parent_columns[foreign_key.columns.index(profile.name)]
         otherwise = None
         if not column.nullable and (key.optional is not None or not key.binding):
@@ -589,6 +599,10 @@ class _Planner:
 
         Nor is it NULL in more rows than have no children; where there are children at all, one row has it.
         """
+        speaking = [key for key in self.profile.schema.parents_of(relation.name) if profile.name in key.deciding]
+        if speaking:
+            spoken = {str(key): self._fan_out(key) for key in speaking}
+            profile = typed(profile, relation.column(profile.name).type, speaking, spoken)
         if not self._referred(relation, profile.name):
             return profile
         name = relation.name
@@ -614,8 +628,10 @@ class _Planner:
         return 1.0 - (marginal.weights[marginal.atoms.index(0.0)] if 0.0 in marginal.atoms else 0.0)
 
     def _referred_columns(self, relation: Relation) -> frozenset[str]:
+        """Return the columns that stay as they are made: others refer to them, or they say to whom a row does."""
         referring = [key for key in self.profile.schema.foreign_keys if key.parent == relation.name]
-        return frozenset(column for key in referring for column in key.parent_columns)
+        deciding = deciding_columns(self.profile.schema, relation.name)
+        return deciding.union(column for key in referring for column in key.parent_columns)
 
     def _referred(self, relation: Relation, column: str) -> bool:
         return relation.column(column).nullable and any(

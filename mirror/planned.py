@@ -63,6 +63,8 @@ class KeyPlan:
     agrees: tuple[Agrees, ...] = ()
     """Other ways that lead where the key does."""
 
+    share: float = 1.0
+    """Share of the rows that the key speaks of."""
     must: tuple[Bound, ...] = ()
     """Conditions on columns that the key gives: parents that break one are not found."""
 

@@ -50,7 +50,7 @@ def chosen_together(
         for key in planned.keys
         if key.optional is not None
         and key.finds in _CHOSEN
-        and not key.firm
+        and not (key.firm or key.foreign_key.when)
         and isinstance(planned.column(key.optional).generator, FromParent)
     )
     free = changeable(planned.relation, planned.columns, referred)

@@ -59,13 +59,48 @@ def _with_keys(schema: Schema, keys: Sequence[tuple[RelationName, tuple[str, ...
 
 
 def _with_links(schema: Schema, links: Sequence[ForeignKey]) -> World:
-    keys = {(key.child, key.columns, key.parent, key.parent_columns): key for key in schema.foreign_keys}
+    keys = {(key.child, key.columns, key.parent, key.parent_columns, key.when): key for key in schema.foreign_keys}
     for link in links:
         _check(schema, link)
-        place = (link.child, link.columns, link.parent, link.parent_columns)
+        place = (link.child, link.columns, link.parent, link.parent_columns, link.when)
         declared = keys.get(place)
         keys[place] = link if declared is None else replace(declared, same=link.same)
-    return World(replace(schema, foreign_keys=tuple(keys.values())))
+    found = World(replace(schema, foreign_keys=tuple(keys.values())))
+    for link in links:
+        _check_condition(found.schema, link)
+    return found
+
+
+def _check_condition(schema: Schema, link: ForeignKey) -> None:
+    """Raise ConfigError where ``when`` asks what cannot be known before a parent is found, or leaves it open which link speaks of a row."""
+    of_keys = {column for key in schema.parents_of(link.child) for column in key.columns}
+    for name, values in link.when:
+        column = _column(schema, link.child, name, f"link {link}")
+        if name in of_keys:
+            message = (
+                f"link {link}: {name} is part of a foreign key, whose values are made anew; name another column in when"
+            )
+            raise ConfigError(message)
+        if not pa.types.is_integer(column.type) and _family(column.type) != "text":
+            message = f"link {link}: when wants a column of text or whole numbers, {name} is {column.native}"
+            raise ConfigError(message)
+        if pa.types.is_integer(column.type) and not all(value.lstrip("-").isdigit() for value in values):
+            message = f"link {link}: when wants whole numbers for {name}, which is {column.native}"
+            raise ConfigError(message)
+    if link.when and link.same:
+        message = f"link {link}: same cannot stand beside when; make a rule of it with [[rules]] holds"
+        raise ConfigError(message)
+    for other in schema.parents_of(link.child):
+        shared = set(other.columns) & set(link.columns)
+        if link.when and other != link and shared and other.when and _overlap(link, other):
+            message = f"links {link} and {other} both speak of the same rows; let no value stand in both"
+            raise ConfigError(message)
+
+
+def _overlap(one: ForeignKey, other: ForeignKey) -> bool:
+    """Say whether two conditions may be true of one row."""
+    asked = dict(other.when)
+    return all(name not in asked or set(values) & set(asked[name]) for name, values in one.when)
 
 
 def _check(schema: Schema, link: ForeignKey) -> None:

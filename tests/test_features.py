@@ -145,15 +145,29 @@ def _undeclared(url: str, folder: Path) -> Path:
 
 
 @pytest.mark.feature(7, "keys and references are found by the values, with evidence")
-@pytest.mark.feature(23, "parents that a type column names are found, and written down; links cannot say it", "finding")
+@pytest.mark.feature(23, "parents that a type column names are found, and the links that say so are kept")
 def test_what_nobody_declares_is_found(engine_url: str, tmp_path: Path) -> None:
     found = mirror.discover(_undeclared(engine_url, tmp_path))
     keys = {str(one).split(".")[-1] for one in found.keys if one.sure}
     assert {"author(author_id)", "book(book_id)"} <= keys
     sure = {(str(one.foreign_key.child.table), one.foreign_key.parent.table) for one in found.foreign_keys if one.sure}
     assert {("book", "author"), ("remark", "post"), ("remark", "photo_album")} <= sure
-    conditions = {one.condition.column for one in found.foreign_keys if one.condition is not None}
-    assert conditions == {"subject_type"}
+    spoken = [one for one in found.foreign_keys if one.condition is not None]
+    assert {(one.condition.column, one.condition.spelled) for one in spoken if one.condition} == {
+        ("subject_type", "Post"),
+        ("subject_type", "PhotoAlbum"),
+    }
+    file = tmp_path / "mirror.toml"
+    links = [
+        f'[[links]]\nchild = "{child}"\nparent = "{parent}"\nwhen = {{ subject_type = "{one.condition.spelled}" }}\n'
+        for one in spoken
+        if one.condition
+        for child, parent in (str(one).split(" -> "),)
+    ]
+    file.write_text(file.read_text(encoding="utf-8") + "".join(links), encoding="utf-8")
+    report = mirror.run(file)
+    assert sum(check.kind == "link" for check in report.checks) == 2
+    assert not [str(check) for check in report.checks if check.violations]
 
 
 def test_the_page_says_what_the_tests_show() -> None:

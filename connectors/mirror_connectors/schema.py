@@ -319,10 +319,18 @@ class ForeignKey:
     """The engine's own words, where all this does not say all."""
     same: tuple[tuple[str, str], ...] = ()
     """(child column, parent column) pairs that hold the same value wherever the key matches."""
+    when: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """(child column, values as text): the key speaks of those rows only that hold one of the values in every such column."""
+
+    @property
+    def deciding(self) -> frozenset[str]:
+        """The child's columns that say of which rows the key speaks."""
+        return frozenset(column for column, _ in self.when)
 
     def __str__(self) -> str:
         child, parent = (", ".join(_spell_part(c) for c in side) for side in (self.columns, self.parent_columns))
-        return f"{self.child}({child}) -> {self.parent}({parent})"
+        asked = (f"{_spell_part(column)} = {' or '.join(map(_spell_part, values))}" for column, values in self.when)
+        return f"{self.child}({child}) -> {self.parent}({parent}){' when ' if self.when else ''}{' and '.join(asked)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,9 +55,20 @@ def find_conditional(
     return found
 
 
-def _spellings(keys: Sequence[Found]) -> Mapping[int, frozenset[int]]:
-    """Return for each mark of a text that spells a relation's name the keys that it may mean, by their place."""
-    found: dict[int, set[int]] = defaultdict(set)
+@dataclass(frozen=True, slots=True)
+class _Spelling:
+    """A text that spells the names of relations, and which keys it may mean, by their place."""
+
+    text: str
+    keys: frozenset[int]
+
+
+_UNSPELLED = _Spelling("", frozenset())
+
+
+def _spellings(keys: Sequence[Found]) -> Mapping[int, _Spelling]:
+    """Return for each mark of a text that spells a relation's name that text, and the keys that it may mean."""
+    found: dict[str, set[int]] = defaultdict(set)
     for place, key in enumerate(keys):
         table = key.relation.name.table
         parts = words(table)
@@ -68,9 +79,11 @@ def _spellings(keys: Sequence[Found]) -> Mapping[int, frozenset[int]]:
             for one in (table, "_".join(parts), " ".join(parts))
             for form in (one.upper(), one.capitalize(), one.title())
         }
-        for mark in marks_of_texts(sorted(forms)).tolist():
-            found[mark].add(place)
-    return {mark: frozenset(places) for mark, places in found.items()}
+        for form in forms:
+            found[form].add(place)
+    texts = sorted(found)
+    marks = marks_of_texts(texts).tolist()
+    return {mark: _Spelling(text, frozenset(found[text])) for mark, text in zip(marks, texts, strict=True)}
 
 
 def _types(read: Read, column: str) -> Iterator[str]:
@@ -89,7 +102,7 @@ def _type_columns(read: Read) -> list[str]:
 
 
 def _of_types(
-    child: Child, type_: str, keys: Sequence[Found], spelled: Mapping[int, frozenset[int]]
+    child: Child, type_: str, keys: Sequence[Found], spelled: Mapping[int, _Spelling]
 ) -> Iterator[ForeignKeyCandidate]:
     """Yield for each value of the type column the parent that has the child's values in its rows."""
     types = child.read.values[type_]
@@ -99,12 +112,13 @@ def _of_types(
         part = _part(child.values, rows)
         if part is None:
             continue
-        meant = spelled.get(int(types.marks[Kind.TEXT][place]), frozenset())
+        spelling = spelled.get(int(types.marks[Kind.TEXT][place]), _UNSPELLED)
         best: ForeignKeyCandidate | None = None
         for number, key in enumerate(keys):
-            if number not in meant and meant:
+            if number not in spelling.keys and spelling.keys:
                 continue
-            made = _candidate(replace(child, values=part), key, type_, rank, of=len(order), named=number in meant)
+            text = spelling.text if number in spelling.keys else None
+            made = _candidate(replace(child, values=part), key, type_, rank, of=len(order), spelled=text)
             if made is not None and (best is None or made.confidence > best.confidence):
                 best = made
         if best is not None and best.confidence >= _DOUBT:
@@ -122,12 +136,14 @@ def _part(values: Values, rows: np.ndarray) -> Values | None:
     return Values(values.codes[rows], marks, counts[held], values.length)
 
 
-def _candidate(child: Child, key: Found, type_: str, rank: int, *, of: int, named: bool) -> ForeignKeyCandidate | None:
+def _candidate(
+    child: Child, key: Found, type_: str, rank: int, *, of: int, spelled: str | None
+) -> ForeignKeyCandidate | None:
     held = hold(child, key)
     if held is None or held.rows < _FEWEST_HELD:
         return None
     weighing = Weighing(-3.0)
-    if named:
+    if spelled is not None:
         weighing.add(6.0, f"{type_} spells the parent's name in these rows")
     elif held.distinct < 5:
         weighing.add(-2.0)  # without a name to go by only values that are not found by accident say anything
@@ -137,7 +153,6 @@ def _candidate(child: Child, key: Found, type_: str, rank: int, *, of: int, name
     foreign_key = ForeignKey(
         child.relation.name, (child.column.name,), key.relation.name, key.columns, origin=Origin.INFERRED
     )
-    what = "spells the parent's name" if named else f"has its value no. {rank + 1} by frequency, of {of}"
-    return ForeignKeyCandidate(
-        foreign_key, weighing.confidence, tuple(weighing.evidence), Condition(type_, what), 1 - held.rows
-    )
+    what = "spells the parent's name" if spelled is not None else f"has its value no. {rank + 1} by frequency, of {of}"
+    condition = Condition(type_, what, spelled)
+    return ForeignKeyCandidate(foreign_key, weighing.confidence, tuple(weighing.evidence), condition, 1 - held.rows)

@@ -38,6 +38,8 @@ class Condition:
     column: str
     rows: str
     """Which values of the column they have, described without naming one."""
+    spelled: str | None = None
+    """The value, where it is the parent's name in one of the usual spellings, so that the schema alone says it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mirror.metrics.placed import Placed, complete
+from mirror_profiles.matching import spoken_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sqlalchemy import FromClause
+    from sqlalchemy.sql import ColumnElement
 
     from mirror_connectors.schema import ForeignKey
 
@@ -71,12 +75,13 @@ def _tie_inside(key: ForeignKey, child: Placed, parent: Placed) -> Tie:
 
     rows = child.rows("c")
     columns = tuple(rows.c[name] for name in child.twins(key.columns))
+    spoken = _spoken_of(key, child, rows)
     children, there = child.numbers(
-        select(func.count().label("n"), func.sum(case((complete(columns), 1), else_=0)).label("there"))
+        select(func.count().label("n"), func.sum(case((complete(columns), 1), else_=0)).label("there")).where(*spoken)
     )
     held = (
         select(*(column.label(f"k{i}") for i, column in enumerate(columns)), func.count().label(_HELD))
-        .where(complete(columns))
+        .where(complete(columns), *spoken)
         .group_by(*columns)
         .subquery("h")
     )
@@ -94,6 +99,13 @@ def _tie_inside(key: ForeignKey, child: Placed, parent: Placed) -> Tie:
     table = child.connector.query(spread.group_by(size))
     sizes, parents = (np.array([int(n) for n in table.column(i).to_pylist()], np.int64) for i in range(2))
     return Tie(children, children - there, child.number(lost), sizes, parents)
+
+
+def _spoken_of(key: ForeignKey, child: Placed, rows: FromClause) -> tuple[ColumnElement[bool], ...]:
+    """Say in SQL of which child rows a key speaks."""
+    from sqlalchemy import String, cast
+
+    return tuple(cast(rows.c[child.twin(name).name], String).in_(values) for name, values in key.when)
 
 
 def _disagree_inside(key: ForeignKey, pair: tuple[str, str], child: Placed, parent: Placed) -> int:
@@ -149,24 +161,32 @@ def _both(
     names = [*zip(key.columns, key.parent_columns, strict=True), *pairs]
     families = [_family(child, mine, parent, theirs) for mine, theirs in names]
     return (
-        _held(child, [mine for mine, _ in names], families),
+        _held(child, [mine for mine, _ in names], families, key),
         _held(parent, [theirs for _, theirs in names], families),
     )
 
 
-def _held(placed: Placed, names: Sequence[str], families: Sequence[_Family]) -> pa.Table:
+def _held(placed: Placed, names: Sequence[str], families: Sequence[_Family], key: ForeignKey | None = None) -> pa.Table:
     # Grouped here and not by the engine: its collation may call keys equal that the other database tells apart.
     twins = [placed.twin(name) for name in names]
     # A column may stand in the key twice, or in the key and in a pair; it is read once.
-    wanted = tuple(dict.fromkeys(twin.name for twin in twins))
+    deciding = [] if key is None else [placed.twin(name).name for name in key.deciding]
+    wanted = tuple(dict.fromkeys((*(twin.name for twin in twins), *deciding)))
     keys = [f"k{i}" for i in range(len(twins))]
     fields = pa.schema([*((name, pa.string()) for name in keys), (_HELD, pa.int64())])
     parts = [fields.empty_table()]
-    for batch in placed.connector.read(placed.target, columns=wanted):
+    for read in placed.connector.read(placed.target, columns=wanted):
+        batch = read if key is None else _of_key(read, key, placed)
         spelled = [_spell(batch.column(twin.name), family) for twin, family in zip(twins, families, strict=True)]
         counts = pa.table([*spelled, pa.array(np.ones(batch.num_rows, np.int64))], schema=fields)
         parts.append(_grouped(counts, keys))
     return _grouped(pa.concat_tables(parts), keys)
+
+
+def _of_key(batch: pa.RecordBatch, key: ForeignKey, child: Placed) -> pa.RecordBatch:
+    """Return the rows of a batch that a key speaks of."""
+    spoken = spoken_of(key, child.relation, lambda name: batch.column(child.twin(name).name))
+    return batch if spoken is None else batch.filter(pa.array(spoken))
 
 
 def _grouped(table: pa.Table, keys: Sequence[str]) -> pa.Table:

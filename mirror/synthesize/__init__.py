@@ -27,6 +27,7 @@ from mirror.synthesize.together import find_all, needs_all, places_beside
 from mirror_connectors.base import writable_columns
 from mirror_profiles.columns import numeric
 from mirror_profiles.dependence import Sampler
+from mirror_profiles.structure import deciding_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +62,7 @@ class Synthesis:
         self._candidates: dict[tuple[RelationName, str], Candidates] = {}
         self._laid: dict[tuple[RelationName, Stretched], tuple[pa.Array, pa.Array]] = {}
         self._kept_codes: dict[tuple[RelationName, Sole], np.ndarray] = {}
+        self._spoken: dict[tuple[RelationName, str], np.ndarray] = {}
         self._present: dict[tuple[RelationName, Presence], np.ndarray] = {}
         self._referred: dict[RelationName, frozenset[str]] = {}
         self._samplers: dict[int, Sampler] = {}
@@ -258,10 +260,11 @@ class Synthesis:
         return None if found is None else found[0]
 
     def referred(self, name: RelationName) -> frozenset[str]:
-        """Return a relation's columns that foreign keys refer to."""
+        """Return a relation's columns that foreign keys refer to, or that say to whom its own do."""
         if name not in self._referred:
             keys = [key for key in self.plan.schema.foreign_keys if key.parent == name]
-            self._referred[name] = frozenset(column for key in keys for column in key.parent_columns)
+            deciding = deciding_columns(self.plan.schema, name)
+            self._referred[name] = deciding.union(column for key in keys for column in key.parent_columns)
         return self._referred[name]
 
     def is_derived(self, relation: RelationPlan, column: str) -> bool:
@@ -338,6 +341,14 @@ class Synthesis:
         if place not in self._present:
             self._present[place] = presences.chosen(self, self.plan.relation(name), presence)
         return self._present[place]
+
+    def spoken_of(self, name: RelationName, key: KeyPlan) -> np.ndarray:
+        """Return of which of all rows of a relation a foreign key speaks, bool."""
+        place = (name, str(key.foreign_key))
+        if place not in self._spoken:
+            parts = [self.block(name, block).spoken_of(key) for block in range(self.structure.blocks(name))]
+            self._spoken[place] = np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
+        return self._spoken[place]
 
     def laid(self, name: RelationName, generator: Stretched) -> tuple[pa.Array, pa.Array]:
         """Return starts and ends of intervals that lie apart, in all rows of a relation."""

@@ -35,7 +35,7 @@ class Deal:
         """Whether no parent may get a child too many: then the stubs themselves say which rows have none."""
         self._able = None if room is None else np.flatnonzero(room.most > 0)
         self._names = (seed, relation.name, str(key.foreign_key))
-        matched = round(relation.rows * (1 - key.fan_out.nulls))
+        matched = round(relation.rows * key.share * (1 - key.fan_out.nulls))
         self.counts = fan_outs(key.fan_out, parents, max(matched, 1), room=room, names=self._names)
         """Children of each parent, int64, shape (parents,)."""
         self.ends = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
@@ -63,15 +63,16 @@ class Deal:
         """Whether any parent may have any number of children."""
         return self._able is None and bool(self.parents)
 
-    def dealt(self, rows: np.ndarray) -> np.ndarray:
-        """Return a parent for each child row; parents keep their share of children."""
+    def dealt(self, rows: np.ndarray, *, total: int | None = None) -> np.ndarray:
+        """Return a parent for each child row, of ``total`` or of all there are; parents keep their share of children."""
+        total = self.rows if total is None else total
         if not self.ends[-1]:
             return np.full(len(rows), NONE)
-        place = Permutation(self.rows, "deal", *self._names)(rows)
+        place = Permutation(total, "deal", *self._names)(rows)
         if self.exact:
             found = np.searchsorted(self.ends, place, side="right") - 1
             return np.where(place < self.ends[-1], found, NONE)
-        stub = (place + 0.5) / self.rows * self.ends[-1]
+        stub = (place + 0.5) / total * self.ends[-1]
         return np.searchsorted(self.ends, stub, side="right").clip(1, self.parents) - 1
 
     def injected(self, rows: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mirror.generators import Finds
+from mirror.synthesize.parents import NONE
 from mirror.synthesize.streams import stream
 from mirror_connectors.errors import PlanError
 from mirror_profiles.rules.evaluate import Vector, judged, passing, vector
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mirror.plan import KeyPlan, RelationPlan
     from mirror.presence import Presence
     from mirror.synthesize import Synthesis
+    from mirror.synthesize.rows import Rows
 
 _ROUNDS = 500
 _CLOSE = 1e-9
@@ -66,6 +68,18 @@ def is_counted(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> bool:
     if key.finds is Finds.INJECTED:
         return not key.tied
     return key.finds is Finds.DEALT and world.deal(relation.name, str(key.foreign_key)).exact
+
+
+def counted(world: Synthesis, rows: Rows, key: KeyPlan) -> np.ndarray:
+    """Find the parents of those rows of a block that have a key, one after the other, int64; `NONE` for the others."""
+    presence, column, name = rows.plan.presence(key.optional), str(key.optional), rows.plan.name
+    found = np.full(len(rows), NONE)
+    if presence is not None:
+        there = rows.present(column, presence)
+        before = world.present(name, presence)[: rows.span.start, presence.columns.index(column)]
+        places = np.count_nonzero(before) + np.arange(np.count_nonzero(there))
+        found[there] = world.deal(name, str(key.foreign_key)).counted(places)
+    return found
 
 
 def _most(world: Synthesis, relation: RelationPlan, column: str) -> int:

@@ -29,11 +29,10 @@ from mirror.generators import (
     Sibling,
     Stretched,
 )
-from mirror.synthesize import places, relatives, text, ways
+from mirror.synthesize import conditional_keys, places, presences, relatives, text, ways
 from mirror.synthesize.apart import distinct_places, ranks, rising
 from mirror.synthesize.derived import derive
 from mirror.synthesize.parents import NONE, earlier_rows
-from mirror.synthesize.presences import is_counted
 from mirror.synthesize.sequence import Sequence
 from mirror.synthesize.settled import settled
 from mirror.synthesize.soles import kept
@@ -44,7 +43,7 @@ from mirror_connectors.errors import PlanError
 from mirror_profiles import columns
 from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.columns.kinds import Boolean, Categorical, Numeric, Temporal, Tick
-from mirror_profiles.matching import match
+from mirror_profiles.matching import match, spoken_of
 from mirror_profiles.semantics import LOCALES, Meaning
 
 if TYPE_CHECKING:
@@ -123,8 +122,9 @@ class Rows:
         if key.finds is Finds.COPIED:
             return self._copied(key)
         deal = self._world.deal(name, spelling)
-        if self.plan.presence(key.optional) is not None and is_counted(self._world, self.plan, key):
-            found = self._counted_on(key)
+        apart = self._found_apart(key)
+        if apart is not None:
+            found = apart
         elif needs_all(self.plan, key):
             found = self._world.whole_parents(name, spelling)[self.span.start : self.span.end]
         else:
@@ -160,6 +160,14 @@ class Rows:
         self._lent[spelling] = found
         return self._thinned(key, found, deal.parents, exact=deal.exact)
 
+    def _found_apart(self, key: KeyPlan) -> np.ndarray | None:
+        """Find parents for the rows alone that have, or may have, any by a key; None where all rows are treated alike."""
+        if self.plan.presence(key.optional) is not None and presences.is_counted(self._world, self.plan, key):
+            return presences.counted(self._world, self, key)
+        if key.foreign_key.when and key.finds in (Finds.DEALT, Finds.INJECTED) and not needs_all(self.plan, key):
+            return conditional_keys.found(self._world, self, key)
+        return None
+
     def kind_wanted(self, key: KeyPlan) -> np.ndarray:
         """Draw of which kind of parent each row is to find one, int64 from 1."""
         fan_out, uniforms = key.fan_out, self.uniforms(f"{key.foreign_key} choice")
@@ -177,8 +185,15 @@ class Rows:
         presence = self.plan.presence(key.optional)
         if key.finds is Finds.DISTINCT and presence is not None:
             # rows without the key leave the parents to the others
-            found = np.where(self._there(str(key.optional), presence), found, NONE)
+            found = np.where(self.present(str(key.optional), presence), found, NONE)
+        if key.finds is Finds.DISTINCT and key.foreign_key.when:
+            found = np.where(self.spoken_of(key), found, NONE)
         return found
+
+    def spoken_of(self, key: KeyPlan) -> np.ndarray:
+        """Return of which rows a foreign key speaks, bool."""
+        found = spoken_of(key.foreign_key, self.plan.relation, self.array)
+        return np.ones(len(self), dtype=bool) if found is None else found
 
     def _copied(self, key: KeyPlan) -> np.ndarray:
         mine = [self.array(column) for column in key.foreign_key.columns]
@@ -226,6 +241,8 @@ class Rows:
     def _thinned(self, key: KeyPlan, found: np.ndarray, parents: int, *, exact: bool) -> np.ndarray:
         """Take away the parents of rows whose key is NULL or finds nobody, at the source's share of each."""
         fan_out = key.fan_out
+        if key.foreign_key.when:
+            return conditional_keys.thinned(self, key, found, parents)
         nobody = np.zeros(len(self), dtype=bool)
         if key.optional is None or key.firm:
             nobody = (found == NONE) & ~self._unbound(key)
@@ -243,7 +260,7 @@ class Rows:
             raise PlanError(message)
         presence = self.plan.presence(key.optional)
         if presence is not None:
-            there = self._there(str(key.optional), presence)
+            there = self.present(str(key.optional), presence)
             if (there & (found == NONE)).any():
                 message = (
                     f"{self.plan.name}: rows that must have a {key.foreign_key.parent} along "
@@ -294,7 +311,7 @@ class Rows:
                 return self._first_codes(self._columns[column])
             codes = self._first_codes(self._columns[column])
             if presence is not None:
-                codes = np.where(self._there(column, presence), np.maximum(codes, 1), 0).astype(np.int16)
+                codes = np.where(self.present(column, presence), np.maximum(codes, 1), 0).astype(np.int16)
             for sole in self.plan.soles:
                 if sole.switch == column:
                     self._before[sole] = codes
@@ -309,21 +326,10 @@ class Rows:
         self._choosing.pop()
         return codes
 
-    def _there(self, column: str, presence: Presence) -> np.ndarray:
+    def present(self, column: str, presence: Presence) -> np.ndarray:
         """Say which rows have a key, one of those that are chosen together."""
         chosen = self._world.present(self.plan.name, presence)
         return np.asarray(chosen[self.span.start : self.span.end, presence.columns.index(column)])
-
-    def _counted_on(self, key: KeyPlan) -> np.ndarray:
-        """Find the parents of those rows that have a key, one after the other, int64; `NONE` for the others."""
-        presence, column = self.plan.presence(key.optional), str(key.optional)
-        found = np.full(len(self), NONE)
-        if presence is not None:
-            there = self._there(column, presence)
-            before = self._world.present(self.plan.name, presence)[: self.span.start, presence.columns.index(column)]
-            places = np.count_nonzero(before) + np.arange(np.count_nonzero(there))
-            found[there] = self._world.deal(self.plan.name, str(key.foreign_key)).counted(places)
-        return found
 
     def codes_before(self, sole: Sole) -> np.ndarray:
         """Return the codes of the column that a partial key changes, before it does."""
@@ -558,11 +564,16 @@ class Rows:
             return values
         # what nobody lends is made like any other column, and so is what a parent lends that says NULL itself
         nullable = self.plan.relation.column(plan.column).nullable
+        key = self.plan.key(generator.foreign_key)
         there = pa.array(found != NONE) if nullable else pc.is_valid(values)
+        if key.foreign_key.when:
+            there = pa.array(self.spoken_of(key))
         return values if pc.all(there).as_py() else pc.if_else(there, values, self._make(plan, generator.otherwise))
 
     def _lending(self, plan: ColumnPlan, key: KeyPlan, found: np.ndarray) -> np.ndarray:
         """Return whose value a column takes: where the key is NULL by another column, it is that of a parent all the same."""
+        if key.foreign_key.when:
+            return found
         nullable = self.plan.relation.column(plan.column).nullable
         apart = key.finds in (Finds.INJECTED, Finds.DISTINCT, Finds.CHAIN)
         if (nullable and (apart or plan.profile.nulls or plan.column == key.optional)) or (found != NONE).all():

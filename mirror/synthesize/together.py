@@ -63,6 +63,8 @@ def find_all(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarr
         # rows without the key leave the parents to the others
         there = world.present(name, presence)[:, presence.columns.index(str(key.optional))]
         group = np.where(there, group, NONE)
+    if key.foreign_key.when:
+        group = np.where(world.spoken_of(name, key), group, NONE)
     beside = np.zeros(relation.rows, dtype=np.int64)
     if key.finds is Finds.DISTINCT and key.beside is not None:
         beside = world.whole_parents(name, key.beside)

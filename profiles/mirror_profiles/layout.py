@@ -15,7 +15,7 @@ from mirror_profiles.columns.kinds import Categorical, Empty, Identifier, Numeri
 from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.dependence import grids
 from mirror_profiles.siblings import Meeting, Siblings
-from mirror_profiles.structure import columns_of_keys, given_columns
+from mirror_profiles.structure import columns_of_keys, deciding_columns, given_columns
 
 if TYPE_CHECKING:
     from mirror_connectors.schema import ForeignKey
@@ -58,7 +58,8 @@ class Layout:
         self.keys = given_columns(context.schema, self.name, context.load_order)
         """Columns that foreign keys give."""
         self._shared = columns_of_keys(context.schema, self.name) - self.keys
-        self.keyed = self.keys | self._shared | referred
+        self._deciding = deciding_columns(context.schema, self.name)
+        self.keyed = self.keys | self._shared | self._deciding | referred
         """Columns that are known before all others."""
         self.names = [column.name for column in self.relation.columns if column.generated is None]
         self.order = sorted(self.names, key=self._precedence)
@@ -70,8 +71,15 @@ class Layout:
 
     def _precedence(self, name: str) -> tuple[object, ...]:
         time = is_moment(self.relation.column(name).type)
-        # what a key and its own parent share is known first, then what keys give, then all else
-        return name not in self._shared, name not in self.keys, name not in self.keyed, not time, self.names.index(name)
+        # what says whom a key refers to is known first, then what it and its own parent share, what keys give, and all else
+        return (
+            name not in self._deciding,
+            name not in self._shared,
+            name not in self.keys,
+            name not in self.keyed,
+            not time,
+            self.names.index(name),
+        )
 
     @cached_property
     def parents(self) -> list[tuple[ForeignKey, np.ndarray]]:

@@ -12,10 +12,12 @@ import pyarrow.compute as pc
 from mirror_connectors.schema import ForeignKey, Origin, Relation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 NULL, ORPHAN = -2, -1
 """Instead of a parent's row number: the key has a NULL, or finds no parent."""
+ELSEWHERE = -3
+"""Instead of a parent's row number: the key does not speak of the row, see `ForeignKey.when`."""
 
 
 def match(child: Sequence[pa.Array], parent: Sequence[pa.Array]) -> np.ndarray:
@@ -41,6 +43,18 @@ def match(child: Sequence[pa.Array], parent: Sequence[pa.Array]) -> np.ndarray:
             known = (child_code >= 0) & (dense[place] == child_code) if len(dense) else np.zeros(rows, dtype=bool)
             child_code = np.where(known, place, -1)
     return _look_up(child_code, parent_code, there)
+
+
+def spoken_of(key: ForeignKey, child: Relation, column: Callable[[str], pa.Array]) -> np.ndarray | None:
+    """Return of which rows of a child a key speaks, bool; None when it speaks of all. ``column`` gives the child's columns."""
+    found: np.ndarray | None = None
+    for name, values in key.when:
+        by = child.column(name).collation
+        spelled = pc.utf8_rtrim(fold(pc.cast(column(name), pa.string()), by), " ")
+        wanted = pc.utf8_rtrim(fold(pa.array(values, pa.string()), by), " ")
+        here = pc.is_in(spelled, value_set=wanted).to_numpy(zero_copy_only=False)
+        found = here if found is None else found & here
+    return found
 
 
 def fold(values: pa.Array, collation: str | None) -> pa.Array:

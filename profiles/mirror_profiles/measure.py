@@ -19,7 +19,7 @@ from mirror_profiles.columns.kinds import Identifier, Opaque, Text
 from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.dependence import Candidate, grids
 from mirror_profiles.interpretation import readings
-from mirror_profiles.matching import NULL, ORPHAN, depths
+from mirror_profiles.matching import ELSEWHERE, NULL, ORPHAN, depths
 from mirror_profiles.privacy import (
     CONFIG,
     SCHEMA,
@@ -96,7 +96,7 @@ def measure(
         for key in keys
     }
     labels = {str(key) for key in keys if _is_label(key, fan_outs[str(key)], reads[key.child], found[str(key)])}
-    ways = agreements(schema, found, k=k, skip=copy)
+    ways = agreements(schema, {str(key): found[str(key)] for key in keys if not key.when}, k=k, skip=copy)
     follow = {agreement.other[0] for agreement in ways if len(agreement.other) == 1}
     owner = {name: key for name, key in owners(schema, fan_outs, order, follow, labels).items() if name not in copy}
     rows = {name: read.rows for name, read in reads.items()}
@@ -141,7 +141,7 @@ def _rules(
     parents = {
         str(key): found[str(key)]
         for key in schema.foreign_keys
-        if str(key) in found and key.child in whole and key.parent in whole
+        if str(key) in found and key.child in whole and key.parent in whole and not key.when
     }
     # a rule may hold what a category holds, but nothing of text that names people, or that nobody recognised
     secret = {
@@ -188,10 +188,12 @@ def _copy(read: Read) -> Copy:
 
 
 def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int, *, by_row: bool) -> FanOut:
+    # of rows that the key does not speak of nothing is said
+    found = found[found != ELSEWHERE]
     children = len(found)
     counts = np.bincount(found[found >= 0], minlength=parents)
     levels: tuple[float, ...] = ()
-    if key.child == key.parent and children:
+    if key.child == key.parent and children and not key.when:
         levels = released_levels(depths(found), k=k)
     ranked = by_row or _has_hubs(counts, k)
     nulls, orphans = (int(np.count_nonzero(found == kind)) for kind in (NULL, ORPHAN))

@@ -12,7 +12,7 @@ from mirror_profiles import columns
 from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.columns.kinds import Categorical
 from mirror_profiles.dependence import Candidate
-from mirror_profiles.matching import collations, fold, match
+from mirror_profiles.matching import ELSEWHERE, collations, fold, match, spoken_of
 from mirror_profiles.profile import Aspect
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ class Context:
         if read.whole and parent.whole:
             return self.found[str(key)]
         folds = collations(key, read.relation, parent.relation)
-        mine = [fold(read.column(name), by) for name, by in zip(key.columns, folds, strict=True)]
-        return match(mine, [fold(parent.column(name), by) for name, by in zip(key.parent_columns, folds, strict=True)])
+        return _found(key, read.relation, read.table, folds, _folded(parent.table, key.parent_columns, folds))
 
     def known(self, name: RelationName, candidate: Candidate, done: Collection[str]) -> bool:
         """Say whether a candidate is known before any column but those in ``done``: no key column explains what it is found by.
@@ -112,11 +111,11 @@ class Context:
         owner = self.owner.get(name)
         if candidate.aspect in _OF_STRUCTURE or candidate.foreign_key in (None, str(owner)):
             return True
-        of_key = {str(key): set(key.columns) for key in self.schema.parents_of(name)}
+        of_key = {str(key): {*key.columns, *key.deciding} for key in self.schema.parents_of(name)}
         keys = [columns for key, columns in of_key.items() if key != str(owner)]
         # of two ways that agree one is found by the other
         keys += [of_key[way.one[0]] | of_key[way.other[0]] for way in self.ways if way.relation == name and way.other]
-        needed = next(set(key.columns) for key in self.schema.parents_of(name) if str(key) == candidate.foreign_key)
+        needed = set(of_key[str(candidate.foreign_key)])
         while more := set().union(*(columns for columns in keys if columns & needed)) - needed:
             needed |= more
         return needed <= {*done, *(owner.columns if owner else ())}
@@ -175,7 +174,7 @@ def matched(
     whole: dict[RelationName, pa.Table] = {}
     for name in sorted({side for key in keys for side in (key.child, key.parent)}):
         read = reads[name]
-        mine = {column for key in keys if key.child == name for column in key.columns}
+        mine = {column for key in keys if key.child == name for column in (*key.columns, *key.deciding)}
         mine |= {column for key in keys if key.parent == name for column in key.parent_columns}
         # read once for all keys: an engine may give rows in another order the next time
         whole[name] = read.table if read.whole else read_table(read.relation, tuple(mine), sources[name.source], None)
@@ -183,10 +182,19 @@ def matched(
     for key in keys:
         folds = collations(key, reads[key.child].relation, reads[key.parent].relation)
         above = _folded(whole[key.parent], key.parent_columns, folds)
-        found[str(key)] = match(_folded(whole[key.child], key.columns, folds), above)
+        found[str(key)] = _found(key, reads[key.child].relation, whole[key.child], folds, above)
         if not reads[key.child].whole:
-            sampled[str(key)] = match(_folded(reads[key.child].table, key.columns, folds), above)
+            sampled[str(key)] = _found(key, reads[key.child].relation, reads[key.child].table, folds, above)
     return found, sampled
+
+
+def _found(
+    key: ForeignKey, child: Relation, table: pa.Table, folds: Sequence[str | None], above: Sequence[pa.Array]
+) -> np.ndarray:
+    """Match the rows of a child's table, but those that the key does not speak of."""
+    found = match(_folded(table, key.columns, folds), above)
+    spoken = spoken_of(key, child, lambda name: table.column(name).combine_chunks())
+    return found if spoken is None else np.where(spoken, found, ELSEWHERE)
 
 
 def _folded(table: pa.Table, names: Sequence[str], folds: Sequence[str | None]) -> list[pa.Array]:

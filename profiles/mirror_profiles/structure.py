@@ -71,7 +71,10 @@ def owners(
         able = [
             key
             for key in schema.parents_of(name)
-            if key.parent in place and place[key.parent] < place[name] and _owns(fan_outs.get(str(key)))
+            if key.parent in place
+            and place[key.parent] < place[name]
+            and not key.when
+            and _owns(fan_outs.get(str(key)))
         ]
         primary = schema.relation(name).primary_key
         columns = primary.columns if primary else ()
@@ -115,6 +118,11 @@ def _childless(fan_out: FanOut) -> float:
 def columns_of_keys(schema: Schema, name: RelationName) -> frozenset[str]:
     """Return the relation's columns that are part of any foreign key of its own."""
     return frozenset(chain.from_iterable(key.columns for key in schema.parents_of(name)))
+
+
+def deciding_columns(schema: Schema, name: RelationName) -> frozenset[str]:
+    """Return the relation's columns that say of which of its rows a foreign key speaks: they are known before any parent is found."""
+    return frozenset(chain.from_iterable(key.deciding for key in schema.parents_of(name)))
 
 
 def given_columns(schema: Schema, name: RelationName, order: Sequence[RelationName]) -> frozenset[str]:

@@ -335,6 +335,37 @@ CASES = (
     ),
     Case(
         15,
+        "exactly one of two references, and a column that says which",
+        "e15c",
+        {
+            ALL: """
+                CREATE TABLE e15c_plan (id INTEGER NOT NULL PRIMARY KEY);
+                CREATE TABLE e15c_contract (id INTEGER NOT NULL PRIMARY KEY);
+                CREATE TABLE e15c_phase (id INTEGER NOT NULL PRIMARY KEY, plan_id INTEGER, contract_id INTEGER,
+                    CHECK ((plan_id IS NULL) <> (contract_id IS NULL)),
+                    FOREIGN KEY (plan_id) REFERENCES e15c_plan (id), FOREIGN KEY (contract_id) REFERENCES e15c_contract (id));
+                CREATE TABLE e15c_limit (id INTEGER NOT NULL PRIMARY KEY, kind VARCHAR(9) NOT NULL, plan_id INTEGER, contract_id INTEGER,
+                    CHECK ((kind = 'plan' AND plan_id IS NOT NULL AND contract_id IS NULL)
+                        OR (kind = 'contract' AND plan_id IS NULL AND contract_id IS NOT NULL)),
+                    FOREIGN KEY (plan_id) REFERENCES e15c_plan (id), FOREIGN KEY (contract_id) REFERENCES e15c_contract (id));
+            """
+        },
+    ),
+    Case(
+        15,
+        "a condition on a column that a composite reference gives",
+        "e15d",
+        {
+            ALL: """
+                CREATE TABLE e15d_party (id INTEGER NOT NULL PRIMARY KEY, kind VARCHAR(9) NOT NULL, UNIQUE (id, kind),
+                    CHECK (kind IN ('person', 'firm')));
+                CREATE TABLE e15d_visit (id INTEGER NOT NULL PRIMARY KEY, party INTEGER NOT NULL, kind VARCHAR(9) NOT NULL,
+                    CHECK (kind = 'person'), FOREIGN KEY (party, kind) REFERENCES e15d_party (id, kind));
+            """
+        },
+    ),
+    Case(
+        15,
         "a pattern",
         "e15b",
         {

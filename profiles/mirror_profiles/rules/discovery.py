@@ -73,7 +73,7 @@ def _sheet(
     schema: Schema, name: RelationName, table: pa.Table, secret: Collection[tuple[RelationName, str]], k: int
 ) -> Sheet:
     relation = schema.relation(name)
-    kept = {column for key in schema.parents_of(name) for column in key.columns}
+    kept = {column for key in schema.parents_of(name) for column in (*key.columns, *key.deciding)}
     kept |= {column for key in relation.keys for column in key.columns}
     kept |= {column for key in schema.foreign_keys if key.parent == name for column in key.parent_columns}
     arrays = {

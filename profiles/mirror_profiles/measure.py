@@ -188,8 +188,8 @@ def _copy(read: Read) -> Copy:
 
 
 def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int, *, by_row: bool) -> FanOut:
-    # of rows that the key does not speak of nothing is said
-    found = found[found != ELSEWHERE]
+    # of rows that the key does not speak of nothing is said; how many it speaks of says how many have a value
+    rows, found = len(found), found[found != ELSEWHERE]
     children = len(found)
     counts = np.bincount(found[found >= 0], minlength=parents)
     levels: tuple[float, ...] = ()
@@ -200,7 +200,7 @@ def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int, *, by_row
     return FanOut(
         str(key),
         parents,
-        children,
+        round(released_share(children, rows, k=k) * rows),
         # of a forest the share of roots is said anyway
         nulls=nulls / children if levels else released_share(nulls, children, k=k),
         orphans=released_share(orphans, children, k=k),

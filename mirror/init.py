@@ -11,6 +11,8 @@ from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 import mirror_connectors
 from mirror.readiness import unreadable
 from mirror_connectors.base import Engine
@@ -18,15 +20,18 @@ from mirror_connectors.errors import ConfigError
 from mirror_connectors.schema import RelationKind, Schema, union
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import URL
 
     from mirror.discover import Discoveries, ForeignKeyCandidate, KeyCandidate
-    from mirror_connectors.schema import Finding, RelationName
+    from mirror_connectors.base import Connector
+    from mirror_connectors.schema import Finding, ForeignKey, Relation, RelationName
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _EXAMPLE = "postgresql://user:password@host/database"
+_MOST_LOOKED_UP = 1_000
+"""Rows up to which a relation is proposed as reference data."""
 _WORTH_A_LINE = 0.25
 """Confidence from which a candidate that is not sure stands in the file as a comment."""
 
@@ -110,10 +115,11 @@ def init(
     for url in urls:
         found.append(_look(url, folder.resolve(), found))
     taken = _taken(_discover(found, progress))
+    lookups = _lookups(found, [one.foreign_key for one in taken.links])
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write("\n".join(_lines(found, taken)) + "\n")
+            file.write("\n".join(_lines(found, taken, lookups)) + "\n")
     except OSError as error:
         raise ConfigError(f"wanted to write {path}, found that the file system refuses it: {error.strerror}") from error
     return InitResult(
@@ -131,6 +137,37 @@ def _discover(found: Sequence[_Found], progress: Callable[[str, int, int], None]
     with ExitStack() as stack:
         sources = {one.name: stack.enter_context(mirror_connectors.open(one.url, source=one.name)) for one in found}
         return discover(union([one.schema for one in found]), sources, progress=progress)
+
+
+def _lookups(found: Sequence[_Found], links: Sequence[ForeignKey]) -> dict[RelationName, int]:
+    """Return small relations that others refer to and that name nobody as far as one can see, with their rows.
+
+    What they refer to is among them: only then may they be copied.
+    """
+    schema = union([one.schema for one in found])
+    keys = [key for key in (*schema.foreign_keys, *links) if key.parent != key.child]
+    rows: dict[RelationName, int] = {}
+    for source in found:
+        with mirror_connectors.open(source.url, source=source.name) as connector:
+            for relation in source.schema:
+                if any(key.parent == relation.name for key in keys):
+                    count = connector.count(relation)
+                    if 0 < count <= _MOST_LOOKED_UP and not _names_somebody(relation, connector):
+                        rows[relation.name] = count
+    while open_ := [key.child for key in keys if key.child in rows and key.parent not in rows]:
+        for name in open_:
+            rows.pop(name, None)
+    return rows
+
+
+def _names_somebody(relation: Relation, connector: Connector) -> bool:
+    """Say whether a column of a relation holds direct identifiers."""
+    from mirror_profiles.interpretation import read_relation
+    from mirror_profiles.meanings import IDENTIFYING
+
+    fields = pa.schema([(column.name, column.type) for column in relation.columns])
+    table = pa.Table.from_batches(list(connector.read(relation, columns=fields.names)), fields)
+    return any(reading.meaning in IDENTIFYING for reading in read_relation(relation, table).values())
 
 
 def _taken(found: Discoveries) -> _Taken:
@@ -227,7 +264,7 @@ def _spell(url: URL, folder: Path) -> str:
 # --- The file ---------------------------------------------------------------------------------------------------------
 
 
-def _lines(sources: Sequence[_Found], taken: _Taken) -> Iterator[str]:
+def _lines(sources: Sequence[_Found], taken: _Taken, lookups: Mapping[RelationName, int]) -> Iterator[str]:
     yield "# What Mirror learns from, and what it fills. Relative paths start at the folder of this file."
     yield '# A URL may come from the environment, whole or in part: url = "${CRM_URL}"'
     for source in sources:
@@ -250,6 +287,7 @@ def _lines(sources: Sequence[_Found], taken: _Taken) -> Iterator[str]:
         yield from ("", "# What was not looked at for keys and links:")
         yield from (_comment(f"{finding.where}: {finding.what}") for finding in taken.findings)
     yield from _rule_lines(sources)
+    yield from _lookup_lines(lookups)
     yield from _LAST.splitlines()
 
 
@@ -326,6 +364,19 @@ def _rule_lines(sources: Sequence[_Found]) -> Iterator[str]:
     yield from ("# [[rules]]", f"# match = {_toml(f'{where}.{column}')}", '# generate = "null"')
     yield from ("# [[rules]]", f"# match = {_toml(where)}", "# copy = true    # a reference relation, taken as it is")
     yield from ("# [[rules]]", f"# relation = {_toml(where)}", '# holds = "total = net + tax"')
+
+
+def _lookup_lines(lookups: Mapping[RelationName, int]) -> Iterator[str]:
+    if not lookups:
+        return
+    yield from (
+        "",
+        "# Small relations that others refer to, and in which nothing was found that names anybody. If they are public",
+    )
+    yield "# reference data, take away the # and they are copied as they are; otherwise new rows are made for them."
+    for name, rows in lookups.items():
+        counted = "1 row" if rows == 1 else f"{rows:,} rows"
+        yield from ("# [[rules]]", f"# match = {_toml(str(name))}    # {counted}", "# copy = true")
 
 
 def _schemas(schema: Schema) -> str:

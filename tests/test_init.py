@@ -84,6 +84,46 @@ def test_links_are_guessed_from_names_and_stay_comments(tmp_path: Path) -> None:
     assert len(parse(uncommented(text).replace("source.schema.relation", "x"), folder=tmp_path).links) == 1
 
 
+LOOKUPS = """
+CREATE TABLE country (code TEXT PRIMARY KEY, name TEXT);
+CREATE TABLE city (id INTEGER PRIMARY KEY, name TEXT, country TEXT REFERENCES country);
+CREATE TABLE agent (id INTEGER PRIMARY KEY, full_name TEXT);
+CREATE TABLE desk (id INTEGER PRIMARY KEY, floor INTEGER, agent_id INTEGER REFERENCES agent);
+CREATE TABLE reading (id INTEGER PRIMARY KEY, level INTEGER);
+CREATE TABLE note (
+    id INTEGER PRIMARY KEY, city_id INTEGER REFERENCES city, desk_id INTEGER REFERENCES desk, reading_id INTEGER REFERENCES reading
+);
+INSERT INTO country VALUES ('FR', 'France'), ('PL', 'Poland');
+INSERT INTO city VALUES (1, 'Lyon', 'FR'), (2, 'Gdynia', 'PL'), (3, 'Radom', 'PL');
+INSERT INTO agent VALUES (1, 'Ilse Brandt'), (2, 'Paulo Nery');
+INSERT INTO desk VALUES (1, 3, 1), (2, 4, 2);
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1001) INSERT INTO reading SELECT i, i % 7 FROM n;
+INSERT INTO note SELECT id, 1 + id % 3, 1 + id % 2, id FROM reading;
+"""
+
+
+def test_small_relations_that_name_nobody_are_proposed_as_reference_data(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        connection.executescript(LOOKUPS)
+    connection.close()
+    result = mirror.init([f"sqlite:///{tmp_path}/s.db"], folder=tmp_path)
+    text = result.path.read_text(encoding="utf-8")
+    proposed = {
+        name
+        for name in ("country", "city", "agent", "desk", "reading", "note")
+        if f'# match = "s.main.{name}"    #' in text
+    }
+    # an agent has a name, a desk is an agent's, readings are many, and nothing refers to a note
+    assert proposed == {"country", "city"}
+    assert '# match = "s.main.city"    # 3 rows\n# copy = true' in text
+    assert not any(rule.copy_rows for rule in load(result).rules)
+    block = text.index("# [[rules]]", text.index("# Small relations"))
+    end = text.index("\n\n", block)
+    taken = text[:block] + text[block:end].replace("\n# ", "\n").removeprefix("# ") + text[end:]
+    chosen = parse(taken, folder=tmp_path)
+    assert {rule.match for rule in chosen.rules if rule.copy_rows} == {"s.main.country", "s.main.city"}
+
+
 def test_nothing_is_written_over(tmp_path: Path) -> None:
     url = make_shop(tmp_path / "shop.db")
     (tmp_path / "mirror.toml").write_text("mine", encoding="utf-8")

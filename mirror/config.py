@@ -158,9 +158,22 @@ class Privacy(_Part):
 
     unit: Globs = ()
     k: int = Field(default=10, ge=2)
-    mode: Literal["threshold"] = "threshold"
+    mode: Literal["threshold", "dp"] = "threshold"
+    epsilon: float | None = Field(default=None, gt=0, le=10)
+    """What a profile may tell of each unit, in mode ``dp``: differential privacy, beside ``delta``."""
+    delta: float = Field(default=1e-9, gt=0, lt=1e-3)
     cap: float = Field(default=3.0, gt=0)
     """Epsilon that all profiles together may spend on a unit of a source, ever."""
+
+    @model_validator(mode="after")
+    def _says_all_that_its_mode_asks(self) -> Privacy:
+        if (self.mode == "dp") != (self.epsilon is not None):
+            message = 'wanted epsilon with mode = "dp", and only there'
+            raise ValueError(message)
+        if self.mode == "dp" and not self.unit:
+            message = 'wanted unit = ["source.schema.relation"] with mode = "dp": whose rows are to be protected'
+            raise ValueError(message)
+        return self
 
 
 class Run(_Part):

@@ -400,6 +400,8 @@ seed = 1    # same seed, same rows
 [privacy]
 k = 10    # nothing that fewer rows than this share is learned
 # unit = ["source.schema.relation"]    # whom to protect
+# mode = "dp"    # differential privacy for each of these units, instead of k; needs: pip install "dbmirror[dp]"
+# epsilon = 1.0
 
 # [compare]    # scores from 0 to 1 below which `mirror run` and `mirror compare` end with exit code 3
 # marginals = 0.9

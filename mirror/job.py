@@ -108,7 +108,7 @@ def learn(
     linked = link_up(config, schema)
     booking, findings = _booked(config, linked, sources)
     try:
-        made = confirmed(measured(config, linked, sources, tell), sources)
+        made = confirmed(measured(config, linked, sources, tell, drawing=booking.draw), sources)
         if made.protection is not None:
             made = replace(made, protection=replace(made.protection, booked=booking.head))
         made = replace(made, findings=(*made.findings, *findings))
@@ -140,6 +140,7 @@ def _booked(
 ) -> tuple[Reservation, tuple[Finding, ...]]:
     """Reserve in the ledger what the profile will tell."""
     from mirror.ledger import Ledger, Party, Terms
+    from mirror_profiles.accounting import rho_of
 
     ledger = Ledger.of(config.folder)
     parties = [
@@ -147,6 +148,10 @@ def _booked(
     ]
     unit = tuple(sorted(map(str, units(config, schema))))
     terms = Terms(unit, f"threshold:{config.privacy.k}", config.privacy.cap)
+    if config.privacy.epsilon is not None:
+        # as `private.measure` divides delta: one half for the discovery of categories, one for the conversion
+        half = config.privacy.delta / 2
+        terms = Terms(unit, "dp", config.privacy.cap, rho_of(config.privacy.epsilon, half), half, half)
     before = _line_of(config.profile_path)
     if not terms.rho and before and not ledger.knows(before):
         what = "is not the one that the saved profile was booked in; what that one had booked is unknown here"
@@ -166,15 +171,37 @@ def _line_of(path: Path) -> str:
 
 
 def measured(
-    config: Config, schema: Schema, sources: Mapping[str, Reader], tell: Callable[[Step], None] | None = None
+    config: Config,
+    schema: Schema,
+    sources: Mapping[str, Reader],
+    tell: Callable[[Step], None] | None = None,
+    *,
+    drawing: Callable[[], None] | None = None,
 ) -> Profile:
-    """Measure whatever gives the rows of a schema, links included, as the configuration says; saves nothing."""
+    """Measure whatever gives the rows of a schema, links included, as the configuration says; saves nothing.
+
+    ``drawing`` is called before any noise is drawn.
+    """
     from mirror_profiles.measure import measure
 
+    privacy = config.privacy
+    if privacy.epsilon is not None:
+        from mirror_profiles import private
+
+        return private.measure(
+            schema,
+            sources,
+            unit=units(config, schema),
+            epsilon=privacy.epsilon,
+            delta=privacy.delta,
+            copy=copied(config, schema),
+            drawing=drawing,
+            progress=steps("profile", tell),
+        )
     return measure(
         schema,
         sources,
-        k=config.privacy.k,
+        k=privacy.k,
         sample=config.run.sample,
         copy=copied(config, schema),
         unit=units(config, schema),
@@ -228,7 +255,11 @@ def _why_unfit(saved: Profile, config: Config) -> str | None:
     profiled, wanted = {origin.source for origin in saved.provenance}, set(config.sources)
     if profiled != wanted:
         return f"wanted a profile of {', '.join(sorted(wanted))}, found one of {', '.join(sorted(profiled))}"
-    if saved.k < config.privacy.k:
+    told = saved.protection.epsilon if saved.protection is not None else None
+    if config.privacy.epsilon is not None and (told is None or told > config.privacy.epsilon):
+        found = "one under a threshold" if told is None else f"epsilon = {told}"
+        return f"wanted a profile of privacy.epsilon = {config.privacy.epsilon} or less, found {found}"
+    if told is None and saved.k < config.privacy.k:
         return f"wanted nothing that fewer than privacy.k = {config.privacy.k} rows share, found k = {saved.k}"
     links = {str(link.foreign_key()): sorted(link.same) for link in config.links}
     # A link that repeats a declared key is only known by what it adds to it.

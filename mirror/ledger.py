@@ -134,6 +134,10 @@ class Reservation:
         """Book that the profile was written. Raises PrivacyError when this was settled before."""
         self._ledger.settle(self.head, "committed", hashlib.sha256(profile).hexdigest())
 
+    def draw(self) -> None:
+        """Say that noise is about to be drawn."""
+        self.drawn = True
+
     def give_back(self) -> None:
         """Book that nothing was told. Does nothing once noise was drawn; raises PrivacyError when this was settled before."""
         if not self.drawn:

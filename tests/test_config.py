@@ -37,6 +37,10 @@ def test_everything_has_a_default_but_the_sources() -> None:
         (CRM + "[[rules]]\nmatch = 'x'\ncopi = true", "did you mean 'copy'?"),
         (CRM + "[run]\nscale = 0", "run.scale: input should be greater than 0"),
         (CRM + "[privacy]\nk = 1", "privacy.k: input should be greater than or equal to 2"),
+        (CRM + "[privacy]\nmode = 'dp'\nunit = ['crm.main.a']", 'wanted epsilon with mode = "dp", and only there'),
+        (CRM + "[privacy]\nepsilon = 1.0", 'wanted epsilon with mode = "dp", and only there'),
+        (CRM + "[privacy]\nmode = 'dp'\nepsilon = 1.0", 'with mode = "dp": whose rows are to be protected'),
+        (CRM + "[privacy]\nmode = 'dp'\nepsilon = 11\nunit = ['a']", "less than or equal to 10"),
         (CRM + "[targets.crm]\nurl = 'x'\nmode = 'repalce'", "'fill', 'replace' or 'append'"),
         (CRM + "[targets.shop]\nurl = 'x'", "targets.shop mirrors a source of the same name, found only these: crm"),
         (

@@ -26,6 +26,10 @@ class Units:
     """Relations whose rows are units: those that were named, or else those that no other owns."""
     row_level: tuple[RelationName, ...]
     """Relations from which no path leads to a named one: each of their rows is a unit of its own."""
+    ids: Mapping[RelationName, np.ndarray]
+    """The unit of every row of a relation, int64, in numbers that all relations share; those of ``row_level`` are left out."""
+    steps: Mapping[RelationName, tuple[str, ...]]
+    """Foreign keys, by their spelling, along which a relation's rows belong to whom they find: the first that finds somebody."""
     second: tuple[str, ...]
     """Foreign keys, by their spelling, that lead to a unit as well, maybe to another one than the row belongs to: it is not protected there."""
     findings: tuple[Finding, ...]
@@ -149,6 +153,8 @@ class _Search:
             len(np.unique(np.concatenate(taken))) if taken else 0,
             tuple(self.roots),
             alone,
+            self.ids,
+            {name: tuple(map(str, steps)) for name, steps in self.steps.items()},
             tuple(map(str, second)),
             tuple(self.findings),
         )

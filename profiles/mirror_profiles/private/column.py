@@ -1,0 +1,324 @@
+"""One column is learned under differential privacy: on cells that are public, or that noisy counts chose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mirror_profiles import columns
+from mirror_profiles.columns import numeric, temporal
+from mirror_profiles.columns.kinds import Boolean, Categorical, Empty, Identifier, Numeric, Opaque, Temporal, Text, Tick
+from mirror_profiles.columns.text import UUID_MASK, lengths_of
+from mirror_profiles.private import cells as public
+from mirror_profiles.private.counting import Budget, counted
+from mirror_profiles.private.tables import Margin
+from mirror_profiles.semantics import meaning_of
+
+if TYPE_CHECKING:
+    from mirror_connectors.schema import Column, Relation
+    from mirror_profiles.columns.kinds import Marginal
+    from mirror_profiles.noise import Noisy
+    from mirror_profiles.private.contributions import Rows
+    from mirror_profiles.semantics import Reading
+
+_FOR_FINENESS, _FOR_CELLS = 0.05, 0.35
+"""Shares of a column's budget: for how fine its values are, for its cells. The rest counts the rows in them."""
+_FINER = 0.02
+"""Share of values that may have more digits, or be finer times, than the column is taken to have."""
+_MOST_CATEGORIES = 400
+_COVERED = 0.5
+"""A text column is a category when the values that were discovered cover this share of its rows."""
+_MOST_PER_UNIT = 16
+"""Values of one column that one unit may help to discover."""
+_SCARCE = 4
+"""Units of a value that are not counted: what fewer hold is never put to the test."""
+_DIGITS = 7
+_TICKS = (Tick.DAY, Tick.HOUR, Tick.MINUTE, Tick.SECOND, Tick.MILLISECOND, Tick.MICROSECOND)
+
+
+@dataclass(slots=True)
+class Learned:
+    """A column that was learned: its codes, and about how many rows have each."""
+
+    name: str
+    marginal: Marginal
+    codes: np.ndarray
+    """int16, shape (rows,); 0 is NULL, -1 a value that was not discovered."""
+    margin: Margin
+    rho: float
+    clip: float = 1.0
+    """The L2 norm that one unit's counts have at most."""
+    withheld: float = 0.0
+    """Share of rows whose value was not discovered."""
+
+    @property
+    def order(self) -> np.ndarray:
+        """Codes from 1 in the order of their values."""
+        return columns.order(self.marginal)
+
+    @property
+    def nominal(self) -> bool:
+        """Whether the order means nothing."""
+        return isinstance(self.marginal, Categorical)
+
+    @property
+    def size(self) -> int:
+        """How many codes there are, NULL included."""
+        return len(self.margin.counts)
+
+    def weighed(self, shares: np.ndarray) -> Marginal:
+        """Return the marginal with the shares of its outcomes, NULL's left out."""
+        total = float(shares[1:].sum())
+        if not total:
+            return self.marginal
+        weights = tuple((shares[1:] / total).tolist())
+        match self.marginal:
+            case Numeric():
+                return replace(self.marginal, weights=weights)
+            case Temporal():
+                return replace(self.marginal, ticks=replace(self.marginal.ticks, weights=weights))
+            case Categorical():
+                return replace(self.marginal, weights=weights, withheld=self.withheld)
+            case Boolean():
+                return Boolean(weights[1])
+            case _:
+                return self.marginal
+
+
+def learn(relation: Relation, column: Column, values: pa.Array, rows: Rows, budget: Budget, *, key: bool) -> Learned:
+    """Learn a column within a budget. A ``key`` says nothing but how often it is NULL."""
+    type_ = values.type
+    if key or column.native.lower() == "uuid":
+        named = Identifier(UUID_MASK) if column.native.lower() == "uuid" else Identifier(None)
+        return _present(column, named, values, rows, budget)
+    if pa.types.is_boolean(type_):
+        codes = columns.encode(Boolean(0.5), values)
+        return _counted(column, Boolean(0.5), codes, rows, budget, 0.0)
+    if columns.is_text(type_):
+        return _text(relation, column, values, rows, budget)
+    if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
+        return _number(column, values, rows, budget)
+    if pa.types.is_temporal(type_):
+        return _time(column, values, rows, budget)
+    return _present(column, Opaque(None, "text"), values, rows, budget)
+
+
+def discovers(relation: Relation, column: Column) -> bool:
+    """Say whether the column's categories are to be discovered: text that no enumeration lists and that names nobody."""
+    if not columns.is_text(column.type) or column.enum is not None or column.native.lower() == "uuid":
+        return False
+    reading = _reading(relation, column)
+    return reading is None or reading.meaning not in columns.NEVER_CATEGORIES
+
+
+def _present(column: Column, marginal: Marginal, values: pa.Array, rows: Rows, budget: Budget) -> Learned:
+    """Learn of a column no more than where it is NULL; nothing of one that must not be."""
+    codes = pc.is_valid(values).to_numpy(zero_copy_only=False).astype(np.int16)
+    if not column.nullable:
+        return Learned(column.name, marginal, codes, Margin(np.array([0.0, 1.0]), np.zeros(2)), 0.0)
+    return _counted(column, marginal, codes, rows, budget, 0.0)
+
+
+def _counted(
+    column: Column, marginal: Marginal, codes: np.ndarray, rows: Rows, budget: Budget, spent: float
+) -> Learned:
+    size = columns.size(marginal) + 1
+    noisy = counted(codes.astype(np.int64), size, rows, budget)
+    there = np.ones(size, dtype=bool)
+    there[0] = column.nullable
+    there[1:] = np.asarray(columns.weights(marginal)) > 0
+    counts = np.where(there, noisy.values, 0.0)
+    margin = Margin(counts, np.where(there, noisy.scale**2, 0.0))
+    clip = noisy.scale * np.sqrt(2 * noisy.rho)
+    return Learned(column.name, marginal, codes, margin, spent + noisy.rho, float(clip))
+
+
+# ------------------------------------------------------------------------------------------------------ numbers, times
+
+
+def _number(column: Column, values: pa.Array, rows: Rows, budget: Budget) -> Learned:
+    floats, there = numeric.to_numpy(values)
+    floats = np.where(there, floats, 0.0)
+    spent, decimals = 0.0, 0
+    if pa.types.is_decimal(values.type):
+        decimals = max(min(values.type.scale, _DIGITS - 1), 0)
+    elif pa.types.is_floating(values.type):
+        digits = np.where(there, _digits(floats), -1)
+        part = budget.part(_FOR_FINENESS)
+        decimals, spent = _fineness(digits, _DIGITS + 1, rows, part)
+        budget = budget.part(1 - _FOR_FINENESS)
+    kept = None if decimals == _DIGITS else decimals
+    step = 10.0 ** -min(decimals, _DIGITS - 1)
+    steps = np.rint((floats / step).clip(-public.FAR, public.FAR)).astype(np.int64)
+    return _gridded(column, _Steps(steps, there, "number", decimals=kept, step=step), rows, budget, spent)
+
+
+def _digits(floats: np.ndarray) -> np.ndarray:
+    """Return how many digits after the point each number shows, int64; `_DIGITS` for more than all that are looked at."""
+    found = np.full(len(floats), _DIGITS, dtype=np.int64)
+    for digits in reversed(range(_DIGITS)):
+        scaled = floats * 10.0**digits
+        found[np.abs(scaled - np.rint(scaled)) <= 1e-9 * np.maximum(np.abs(scaled), 1)] = digits
+    return found
+
+
+def _time(column: Column, values: pa.Array, rows: Rows, budget: Budget) -> Learned:
+    micros, there = temporal.microseconds(values)
+    micros = np.where(there, micros, 0)
+    tick, spent = _TICKS[0], 0.0
+    if not pa.types.is_date32(values.type):
+        finest = np.full(len(micros), len(_TICKS) - 1, dtype=np.int64)
+        for place in reversed(range(len(_TICKS))):
+            finest[micros % _TICKS[place] == 0] = place
+        place, spent = _fineness(np.where(there, finest, -1), len(_TICKS), rows, budget.part(_FOR_FINENESS))
+        tick = _TICKS[place]
+        budget = budget.part(1 - _FOR_FINENESS)
+    steps = micros // tick
+    if pa.types.is_time(values.type) or pa.types.is_duration(values.type):
+        kind: Literal["number", "count"] = "number" if pa.types.is_duration(values.type) else "count"
+        return _gridded(column, _Steps(steps, there, kind, tick=tick), rows, budget, spent)
+    return _gridded(column, _Steps(steps, there, "calendar", Tick.DAY // tick, tick=tick), rows, budget, spent)
+
+
+def _fineness(finest: np.ndarray, size: int, rows: Rows, budget: Budget) -> tuple[int, float]:
+    """Return the least fineness that all values but few do with; ``finest`` is each row's own."""
+    noisy = counted(finest, size, rows, budget)
+    counts = np.where(noisy.values > 2 * noisy.scale, noisy.values, 0)
+    finer = counts.sum() - np.cumsum(counts)
+    return int(np.flatnonzero(finer <= _FINER * counts.sum())[0]), noisy.rho
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """Numbers or times as whole steps, int64, shape (rows,), and where there are any."""
+
+    steps: np.ndarray
+    there: np.ndarray
+    kind: Literal["number", "calendar", "count"]
+    per_day: int | None = None
+    decimals: int | None = 0
+    step: float = 1.0
+    """A step's length, of numbers."""
+    tick: int | None = None
+    """A step's length in microseconds, of times."""
+
+
+def _gridded(column: Column, found: _Steps, rows: Rows, budget: Budget, spent: float) -> Learned:
+    """Learn numbers or times on cells that are made finer where many lie."""
+    part = budget.part(_FOR_CELLS / public.ROUNDS)
+    paid = [spent]
+
+    def count(cells: public.Cells) -> Noisy:
+        noisy = counted(np.where(found.there, cells.of(found.steps), -1), len(cells), rows, part)
+        paid.append(noisy.rho)
+        return noisy
+
+    cells = public.refined(public.coarse(found.kind, found.per_day or 1), found.per_day, count)
+    left = budget.part(1 - _FOR_CELLS)
+    if not len(cells):
+        return _counted(column, Empty(withheld=True), found.there.astype(np.int16), rows, left, sum(paid))
+    even = np.full(len(cells), 1 / len(cells))
+    marginal, code = public.marginal(cells, even, found.decimals, found.step)
+    codes = np.where(found.there, code[cells.of(found.steps)], 0).astype(np.int16)
+    of = marginal if found.tick is None else Temporal(marginal, found.tick)
+    return _counted(column, of, codes, rows, left, sum(paid))
+
+
+# ---------------------------------------------------------------------------------------------------------------- text
+
+
+def _reading(relation: Relation, column: Column) -> Reading | None:
+    others = [other for other in relation.column_names if other != column.name]
+    return meaning_of(
+        column.name,
+        relation=relation.name.table,
+        neighbours=others,
+        type=column.type,
+        sample=None,
+        max_length=column.length,
+    )
+
+
+def _text(relation: Relation, column: Column, values: pa.Array, rows: Rows, budget: Budget) -> Learned:
+    if column.enum is not None:
+        listed = Categorical(tuple(column.enum), (1 / len(column.enum),) * len(column.enum), 0.0)
+        places = pc.index_in(values, value_set=pa.array(column.enum, values.type)).fill_null(-1)
+        codes = places.to_numpy(zero_copy_only=False).astype(np.int16) + 1
+        return _counted(column, listed, codes, rows, budget, 0.0)
+    reading = _reading(relation, column)
+    spent = 0.0
+    if discovers(relation, column):
+        found, spent, budget = _discovered(column, values, rows, budget)
+        if found is not None:
+            return found
+    if reading is not None:
+        meant = Text(reading.meaning, reading.reason, None, None)
+        learned = _present(column, meant, values, rows, budget)
+        learned.rho += spent
+        return learned
+    there = pc.is_valid(values).to_numpy(zero_copy_only=False)
+    lengths = np.zeros(len(values), dtype=np.int64)
+    lengths[there] = lengths_of(values).astype(np.int64)
+    learned = _gridded(column, _Steps(lengths, there, "count"), rows, budget, spent)
+    weighed = learned.weighed(learned.margin.shares)
+    learned.marginal = Opaque(weighed if isinstance(weighed, Numeric) else None, "text")
+    present = np.array([learned.margin.counts[0], learned.margin.counts[1:].sum()])
+    spread = np.array([learned.margin.variances[0], learned.margin.variances[1:].sum()])
+    learned.codes, learned.margin = there.astype(np.int16), Margin(present, spread)
+    return learned
+
+
+def _discovered(column: Column, values: pa.Array, rows: Rows, budget: Budget) -> tuple[Learned | None, float, Budget]:
+    """Discover the values that many units have; None when they cover too little. With what it cost, and the budget that is left."""
+    # in their own order: where a value stands must not depend on whose rows come first
+    distinct = pc.unique(pc.drop_null(values))
+    distinct = distinct.take(pc.sort_indices(distinct))
+    place = (
+        pc.index_in(values, value_set=distinct, skip_nulls=True)
+        .fill_null(-1)
+        .to_numpy(zero_copy_only=False)
+        .astype(np.int64)
+    )
+    held = _holders(place, len(distinct), rows) - _SCARCE
+    some = np.flatnonzero(held > 0)
+    names = [str(name) for name in distinct.take(pa.array(some)).to_pylist()]
+    most = 1 if rows.units is None else _MOST_PER_UNIT
+    third = budget.rho / 3
+    chosen = budget.account.discovered(
+        dict(zip(names, held[some].tolist(), strict=True)), most=most, rho=third, delta=budget.delta
+    )
+    spent = third if names else 0.0
+    left = replace(budget, rho=budget.rho - third, delta=0.0)
+    listed = sorted(chosen, key=lambda name: (-chosen[name], name))[:_MOST_CATEGORIES]
+    if not listed:
+        return None, spent, left
+    marginal = Categorical(tuple(listed), (1 / len(listed),) * len(listed), 0.0)
+    known = pc.index_in(values, value_set=pa.array(listed, values.type)).fill_null(-1)
+    codes = np.where(place < 0, 0, known.to_numpy(zero_copy_only=False).astype(np.int16) + 1)
+    codes = np.where((place >= 0) & (codes == 0), -1, codes).astype(np.int16)
+    covered = counted(np.where(codes < 0, 2, np.minimum(codes, 1)).astype(np.int64), 3, rows, left.part(0.1))
+    _, inside, outside = covered.values.clip(0).tolist()
+    rest = left.part(0.9)
+    if inside < _COVERED * (inside + outside):
+        return None, spent + covered.rho, rest
+    learned = _counted(column, marginal, codes, rows, rest, spent + covered.rho)
+    if outside > 2 * covered.scale:
+        learned.withheld = outside / (inside + outside)
+    return learned, 0.0, rest
+
+
+def _holders(place: np.ndarray, size: int, rows: Rows) -> np.ndarray:
+    """Return how many units have each value, each unit counted for the few that it has most often; int64, shape (values,)."""
+    there = place >= 0
+    if rows.units is None:
+        return np.bincount(place[there], minlength=size)
+    pair, times = np.unique(rows.units[there] * size + place[there], return_counts=True)
+    unit = pair // max(size, 1)
+    order = np.lexsort((pair, -times, unit))
+    first = np.flatnonzero(np.diff(unit[order], prepend=-1))
+    rank = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
+    return np.bincount(pair[order][rank < _MOST_PER_UNIT] % max(size, 1), minlength=size)

@@ -1,0 +1,99 @@
+"""What each unit adds to a table of counts, bounded before it is summed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+GRID = 1024
+"""Weights of rows are whole multiples of one over this, so that sums are integers and what one unit moves is known exactly."""
+_WIDE = 1 << 42
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a relation and whose they are."""
+
+    number: int
+    units: np.ndarray | None
+    """int64, shape (rows,), numbered from 0; None where each row is a unit of its own."""
+    many: int
+    """How many units there are."""
+
+    @classmethod
+    def of(cls, number: int, units: np.ndarray | None) -> Rows:
+        """Number units from 0."""
+        if units is None:
+            return cls(number, None, number)
+        found, dense = np.unique(units, return_inverse=True)
+        return cls(number, dense.astype(np.int64), len(found))
+
+    @property
+    def grid(self) -> int:
+        """In how many parts a row's weight is divided."""
+        return 1 if self.units is None else GRID
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Bounded contributions, summed: the L2 norm of ``values`` moves by at most ``sensitivity`` when one unit is added or removed."""
+
+    values: np.ndarray
+    """int64, in units of 1 / ``grid`` rows."""
+    sensitivity: int
+    grid: int
+
+
+def sums(cells: np.ndarray, size: int, rows: Rows, *, clip: int) -> Sums:
+    """Count rows by cell (int64, shape (rows,), below ``size``), each unit's counts scaled down to an L2 norm of at most ``clip`` rows.
+
+    Rows with a negative cell are left out.
+    """
+    inside = cells >= 0
+    if rows.units is None:
+        return Sums(np.bincount(cells[inside], minlength=size), 1, 1)
+    weight = weights(_squares(cells, size, rows), clip)
+    # below 2^53 sums of whole numbers are exact in float64
+    total = np.bincount(cells[inside], weight[rows.units[inside]].astype(float), size)
+    return Sums(np.rint(total).astype(np.int64), GRID * clip, GRID)
+
+
+def weights(squares: np.ndarray, clip: int) -> np.ndarray:
+    """Return the weight of each unit's rows, int64 from 0 to GRID: rounded down, so that weight² times ``squares`` is at most (GRID clip)²."""
+    norm = np.sqrt(np.maximum(squares, 1).astype(float))
+    weight = np.floor(GRID * np.minimum(1.0, clip / norm)).astype(np.int64)
+    # a root may round down; the square of it tells, in numbers of any length where 64 bits might not do
+    exact = squares if squares.max(initial=0) < _WIDE else squares.astype(object)
+    return np.where(weight**2 * exact > (GRID * clip) ** 2, weight - 1, weight).astype(np.int64)
+
+
+def flat(cells: np.ndarray, size: int, rows: Rows, *, clip: int) -> Sums:
+    """Count rows by cell, each unit's scaled down to ``clip`` rows in all: so is the L1 norm of what it moves in any table over them."""
+    inside = cells >= 0
+    if rows.units is None:
+        return Sums(np.bincount(cells[inside], minlength=size), 1, 1)
+    held = np.bincount(rows.units, minlength=rows.many)
+    weight = (GRID * np.minimum(held, clip)) // np.maximum(held, 1)
+    total = np.bincount(cells[inside], weight[rows.units[inside]].astype(float), size)
+    return Sums(np.rint(total).astype(np.int64), GRID * clip, GRID)
+
+
+def norms(cells: np.ndarray, size: int, rows: Rows) -> np.ndarray:
+    """Return the least power of two, as its exponent, that each unit's L2 norm does not exceed; int64, shape (units,)."""
+    return exponents(_squares(cells, size, rows))
+
+
+def exponents(squares: np.ndarray) -> np.ndarray:
+    """Return the least e with 4^e no less than each whole number, int64; 0 for none."""
+    return np.ceil(np.log2(np.maximum(squares, 1)) / 2 - 1e-12).astype(np.int64)
+
+
+def _squares(cells: np.ndarray, size: int, rows: Rows) -> np.ndarray:
+    """Return the squared L2 norm of each unit's counts, int64."""
+    assert rows.units is not None  # noqa: S101  rows of their own have a norm of 1
+    inside = cells >= 0
+    place = np.sort(rows.units[inside] * size + cells[inside])
+    first = np.flatnonzero(np.diff(place, prepend=-1))
+    counts = np.diff(first, append=len(place))
+    return np.bincount(place[first] // size, counts.astype(float) ** 2, rows.many).astype(np.int64)

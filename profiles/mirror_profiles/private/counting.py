@@ -1,0 +1,60 @@
+"""A table is counted: bounds for what one unit adds are released first, then the bounded counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mirror_profiles.private import contributions
+
+if TYPE_CHECKING:
+    from mirror_profiles.noise import Account, Noisy
+    from mirror_profiles.private.contributions import Rows
+
+_LADDER = 24
+"""Bounds are powers of two below two to this."""
+_FOR_BOUND = 0.1
+"""Share of a table's budget that goes to its bound."""
+_SURE = 4.0
+_UNBOUND = 0.5
+"""Of the rows of all units, about the share that units within the bound have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A part of an account that is to be spent on one thing."""
+
+    account: Account
+    rho: float
+    delta: float = 0.0
+
+    def part(self, share: float) -> Budget:
+        """Return a share of it."""
+        return replace(self, rho=self.rho * share, delta=self.delta * share)
+
+
+def counted(cells: np.ndarray, size: int, rows: Rows, budget: Budget) -> Noisy:
+    """Release how many rows lie in each cell (int64, shape (rows,), below ``size``; negative ones are left out)."""
+    clip, left = 1, budget
+    if rows.units is not None:
+        clip = bounded(contributions.norms(cells, size, rows), budget.part(_FOR_BOUND), _UNBOUND)
+        left = budget.part(1 - _FOR_BOUND)
+    return within(cells, size, rows, clip, left)
+
+
+def within(cells: np.ndarray, size: int, rows: Rows, clip: int, budget: Budget) -> Noisy:
+    """Release counts of which each unit's have an L2 norm of at most ``clip``."""
+    found = contributions.sums(cells, size, rows, clip=clip)
+    return budget.account.counts(found.values, sensitivity=found.sensitivity, grid=found.grid, rho=budget.rho)
+
+
+def bounded(exponents: np.ndarray, budget: Budget, share: float) -> int:
+    """Return a power of two such that units no greater than it have about ``share`` of all rows; ``exponents`` says how great each unit is."""
+    ladder = np.bincount(np.minimum(exponents, _LADDER - 1), minlength=_LADDER)
+    noisy = budget.account.counts(ladder, sensitivity=1, grid=1, rho=budget.rho)
+    # the few that noise alone lifts this high would weigh too much
+    there = np.where(noisy.values > _SURE * noisy.scale, noisy.values, 0)
+    mass = np.cumsum(there * 2.0 ** np.arange(_LADDER))
+    return 1 << int(np.searchsorted(mass, share * mass[-1])) if mass[-1] > 0 else 1

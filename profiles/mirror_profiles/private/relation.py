@@ -1,0 +1,268 @@
+"""One relation is learned under differential privacy: its columns, and one tree of pairs of columns that tell of one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mirror_connectors.schema import Finding
+from mirror_profiles.columns import temporal
+from mirror_profiles.privacy import PUBLIC, by_mechanism
+from mirror_profiles.private import column as columns
+from mirror_profiles.private import contributions, tables
+from mirror_profiles.private.column import Learned
+from mirror_profiles.private.counting import bounded, counted
+from mirror_profiles.profile import Aspect, ColumnProfile, Explainer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mirror_connectors.schema import Relation
+    from mirror_profiles.private.contributions import Rows
+    from mirror_profiles.private.counting import Budget
+    from mirror_profiles.profile import Dependence
+
+_COLUMNS, _CATEGORIES, _CHOICE, _PAIRS = 0.30, 0.12, 0.10, 0.48
+"""Shares of a relation's budget: its columns one by one, the categories of text, which pairs tell of one another, and these pairs."""
+_COARSE = 16
+"""Groups of a column's codes while pairs are compared."""
+_FINE = 128
+"""Most groups of a column's codes in a pair that was chosen."""
+_FOR_CLIP = 0.1
+_EXACT = 16
+"""Scores are whole numbers of this part of a row's least weight."""
+_LOST = 0.5
+"""Of a table's noise, what is not taken away by what is known of its margins."""
+_NOISE = 0.10
+"""Of a table's rows, as many as noise may move: a pair's groups are so few that it moves no more."""
+_DOUBT = 2.0
+"""Standard deviations of noise: rows of a table that hold less say nothing of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Something that is known of each row before its columns are drawn: a column of its parent, or how many children it has."""
+
+    codes: np.ndarray
+    """int16, shape (rows,); 0 where there is none, -1 where nothing may be said."""
+    order: np.ndarray
+    shares: np.ndarray
+    """About how frequent each code is, from what was released before; shape (codes + 1,)."""
+    column: str | None
+    foreign_key: str | None
+    aspect: Aspect = Aspect.VALUE
+    nominal: bool = False
+
+
+def learn(
+    relation: Relation,
+    table: pa.Table,
+    keys: frozenset[str],
+    around: list[Known],
+    rows: Rows,
+    budget: Budget,
+    findings: list[Finding],
+) -> tuple[tuple[ColumnProfile, ...], dict[str, Learned]]:
+    """Learn a relation's columns within a budget, with what each says of the others.
+
+    ``keys`` are columns that name rows, of which nothing is learned but NULLs; ``around`` is what is known of rows before they are drawn.
+    Returns columns in the order in which they are to be drawn, and their codes.
+    """
+    learned = _columns(relation, table, keys, rows, budget, findings)
+    free = [
+        one
+        for one in learned
+        if one.size > 1 and not (one.name in keys or (one.size == 2 and not one.margin.counts[0]))
+    ]
+    chooser = _Chooser(relation, free, around, rows, budget)
+    pairs, order = chooser.pairs()
+    found = _tables(pairs, rows, budget.part(_PAIRS))
+    order += [one.name for one in learned]
+    profiles = {one.name: _profile(one, found.get(one.name)) for one in learned}
+    return tuple(profiles[name] for name in dict.fromkeys(order)), {one.name: one for one in learned}
+
+
+def _columns(
+    relation: Relation, table: pa.Table, keys: frozenset[str], rows: Rows, budget: Budget, findings: list[Finding]
+) -> list[Learned]:
+    made = [column for column in relation.columns if column.generated is None]
+    spends = [column for column in made if column.nullable or column.name not in keys]
+    text = [column for column in spends if column.name not in keys and columns.discovers(relation, column)]
+    # what nobody needs for categories is for the columns
+    share = _COLUMNS + (0 if text else _CATEGORIES)
+    each = replace(budget.part(share / max(len(spends), 1)), delta=0.0)
+    extra = replace(budget, rho=budget.rho * _CATEGORIES / max(len(text), 1), delta=budget.delta / max(len(text), 1))
+    found = []
+    for column in made:
+        part = replace(each, rho=each.rho + extra.rho, delta=extra.delta) if column in text else each
+        values = table.column(column.name).combine_chunks()
+        one = columns.learn(relation, column, values, rows, part, key=column.name in keys)
+        if one.withheld:
+            what = "values that few units have were not released; those that were stand for them"
+            findings.append(Finding(f"{relation.name}.{column.name}", what))
+        found.append(one)
+    return found
+
+
+class _Chooser:
+    """Chooses what explains each column: one pair after another, each time the one that is told apart from independence best."""
+
+    def __init__(
+        self, relation: Relation, free: list[Learned], around: list[Known], rows: Rows, budget: Budget
+    ) -> None:
+        self.times = {one.name for one in free if temporal.is_moment(relation.column(one.name).type)}
+        self.free, self.around, self.rows = free, around, rows
+        self.budget = budget.part(_CHOICE)
+        self.each = max(len(free), 1)
+        self.pair = budget.part(_PAIRS / self.each)
+        self.groups: dict[int, np.ndarray] = {}
+        self.heights: dict[int, int] = {}
+        nodes: list[Known | Learned] = [*free, *around]
+        for one in nodes:
+            groups = tables.grouped(_shares(one), one.order, _COARSE, nominal=one.nominal)
+            self.heights[id(one)] = int(groups.max()) + 1
+            self.groups[id(one)] = np.where(one.codes >= 0, groups[one.codes], -1)
+        self.clip = 1
+        if rows.units is not None:
+            held = np.bincount(rows.units, minlength=rows.many)
+            self.clip = bounded(contributions.exponents(held**2), self.budget.part(_FOR_CLIP), 0.5)
+
+    def pairs(self) -> tuple[list[tuple[Known | Learned, Learned]], list[str]]:
+        """Return what explains which column, and an order in which each column comes after what explains it."""
+        part = self.budget.part((1 - _FOR_CLIP) / self.each)
+        found: list[tuple[Known | Learned, Learned]] = []
+        scores: dict[tuple[int, int], int] = {}
+        done: list[Known | Learned] = list(self.around)
+        left = list(self.free)
+        for early in (True, False):
+            # times are drawn before all else
+            here = [one for one in left if (one.name in self.times) is early]
+            while here:
+                pairs = [(one, other) for one in done for other in here]
+                if pairs:
+                    for one, other in pairs:
+                        if (id(one), id(other)) not in scores:
+                            scores[id(one), id(other)] = self._score(one, other)
+                    values = np.array([0, *(scores[id(one), id(other)] for one, other in pairs)], dtype=np.int64)
+                    best = part.account.chosen(values, sensitivity=self.moves, rho=part.rho)
+                    if best:
+                        found.append(pairs[best - 1])
+                        done.append(found[-1][1])
+                        here.remove(found[-1][1])
+                        continue
+                # nothing explains any of these: the next one stands alone
+                done.append(here.pop(0))
+        return found, [one.name for one in done if isinstance(one, Learned)]
+
+    @property
+    def moves(self) -> int:
+        """By how much one unit moves a score: its rows weigh so much in the table, and as much in what is expected; one is for rounding."""
+        return 2 * _EXACT * self.rows.grid * self.clip + 1
+
+    def _score(self, one: Known | Learned, other: Learned) -> int:
+        """Return how far the table of a pair is from independence in L1, beyond what its noise will be."""
+        left, right = self.groups[id(one)], self.groups[id(other)]
+        shares = _by_group(other)
+        height, width = self.heights[id(one)], len(shares)
+        cells = np.where((left >= 0) & (right >= 0), left * width + right, -1)
+        found = contributions.flat(cells, height * width, self.rows, clip=self.clip)
+        table = found.values.reshape(height, width)
+        gap = np.abs(table - table.sum(1, keepdims=True) * shares).sum()
+        noise = _LOST * found.grid * scale_of(other, self.pair) * height * width
+        return int(np.floor(_EXACT * (gap - noise)))
+
+
+def _shares(one: Known | Learned) -> np.ndarray:
+    return one.margin.shares if isinstance(one, Learned) else one.shares
+
+
+def _by_group(one: Learned) -> np.ndarray:
+    shares = one.margin.shares
+    return np.bincount(tables.grouped(shares, one.order, _COARSE, nominal=one.nominal), shares)
+
+
+def scale_of(other: Learned, budget: Budget) -> float:
+    """Return about the noise that a table of a column and another will have."""
+    return float(max(other.clip / 2, 1.0) / np.sqrt(2 * budget.rho))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A table that was released."""
+
+    one: Known | Learned
+    groups: tuple[np.ndarray, np.ndarray]
+    counts: np.ndarray
+    scale: float
+    rho: float
+
+
+def _tables(
+    pairs: list[tuple[Known | Learned, Learned]], rows: Rows, budget: Budget
+) -> dict[str, tuple[np.ndarray, _Pair]]:
+    """Release the table of each pair; then let all of them agree with what is known of single columns."""
+    released: dict[str, _Pair] = {}
+    part = budget.part(1 / max(len(pairs), 1))
+    for one, other in pairs:
+        total = float(other.margin.counts.clip(0).sum())
+        most = _sizes(one, other, _NOISE * total / scale_of(other, part))
+        groups = [
+            tables.grouped(_shares(node), node.order, size, nominal=node.nominal)
+            for node, size in zip((one, other), most, strict=True)
+        ]
+        width = int(groups[1].max()) + 1
+        left, right = (
+            np.where(node.codes >= 0, group[node.codes], -1) for node, group in zip((one, other), groups, strict=True)
+        )
+        cells = np.where((left >= 0) & (right >= 0), left * width + right, -1)
+        size = (int(groups[0].max()) + 1) * width
+        noisy = counted(cells, size, rows, part)
+        table = noisy.values.reshape(-1, width)
+        released[other.name] = _Pair(one, (groups[0], groups[1]), table, noisy.scale, noisy.rho)
+    by_name = {other.name: other for _, other in pairs}
+    for name, pair in released.items():
+        for axis, node in ((1, pair.one), (0, by_name[name])):
+            if isinstance(node, Learned) and rows.units is None:
+                margin = pair.counts.sum(axis)
+                node.margin.learn(pair.groups[1 - axis], margin, pair.scale**2 * pair.counts.shape[axis])
+    return {name: (_leaves(by_name[name], pair), pair) for name, pair in released.items()}
+
+
+def _sizes(one: Known | Learned, other: Learned, cells: float) -> tuple[int, int]:
+    """Return into how many groups each column's codes are put so that there are no more cells than given."""
+    most = [len(one.order), len(other.order)]
+    side = int(np.sqrt(max(cells, 4)))
+    first = min(most[0], max(side, int(cells // max(most[1], 1))), _FINE)
+    second = min(most[1], max(int(cells // max(first, 1)), 2), _FINE)
+    return max(first, 2), max(second, 2)
+
+
+def _leaves(other: Learned, pair: _Pair) -> np.ndarray:
+    """Return the shares of a column's codes for each group of what explains it."""
+    groups, mine = pair.groups
+    shares = other.margin.shares
+    columns_ = np.bincount(mine, shares, pair.counts.shape[1])
+    rows = None
+    if isinstance(pair.one, Learned):
+        rows = np.bincount(groups, pair.one.margin.shares, pair.counts.shape[0])
+    doubt = _DOUBT * pair.scale * np.sqrt(pair.counts.shape[1])
+    return tables.spread(tables.fitted(pair.counts, rows, columns_, doubt), mine, shares)
+
+
+def _profile(one: Learned, found: tuple[np.ndarray, _Pair] | None) -> ColumnProfile:
+    shares = one.margin.shares
+    released = by_mechanism("gaussian", one.rho) if one.rho else PUBLIC
+    dependence: Dependence | None = None
+    if found is not None and len(found[0]) > 1:
+        leaves, pair = found
+        explainer = _explainer(pair.one, pair.groups[0])
+        dependence = tables.tree(leaves, explainer, by_mechanism("gaussian", one.rho + pair.rho))
+    return ColumnProfile(one.name, round(float(shares[0]), 6), one.weighed(shares), dependence, released=released)
+
+
+def _explainer(one: Known | Learned, groups: np.ndarray) -> Explainer:
+    if isinstance(one, Learned):
+        return Explainer(one.name, None, tuple(groups.tolist()))
+    return Explainer(one.column, one.foreign_key, tuple(groups.tolist()), one.aspect)

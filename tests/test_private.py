@@ -1,0 +1,407 @@
+"""Profiles under differential privacy: what one unit can move, how much noise there is, what it costs; and bugs that these tests catch."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import dp_accounting
+import hypothesis.strategies as st
+import numpy as np
+import opendp.prelude as dp
+import pytest
+from dp_accounting.pld import PLDAccountant
+from dp_accounting.rdp import RdpAccountant
+from hypothesis import HealthCheck, given, settings
+
+from mirror import api
+from mirror.demo import CONFIG, build
+from mirror_connectors.errors import PrivacyError, ProfileError
+from mirror_profiles import noise, private, profile
+from mirror_profiles.accounting import epsilon_of, rho_of
+from mirror_profiles.columns.kinds import Categorical, Numeric, Temporal
+from mirror_profiles.noise import Account
+from mirror_profiles.private import cells, column, contributions, counting, relation, tables
+from mirror_profiles.private.contributions import GRID, Rows
+from mirror_profiles.units import units_of
+from tests.private_worlds import (
+    CUSTOMER,
+    HEAVY,
+    LINE,
+    ORDER,
+    PRODUCT,
+    profiled,
+    violations,
+    without,
+    without_product,
+    witnessed,
+    world,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+dp.enable_features("contrib")
+
+# -------------------------------------------------------------------------------------------- what one unit can move
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_unit_moves_what_a_mechanism_is_given_further_than_it_is_told(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = world(seed, customers=300)
+    before = witnessed(rows, monkeypatch)
+    assert {call.what for call in before.calls} == {"counts", "discovered", "chosen"}
+    for person in (HEAVY, 2, 3, 4):
+        assert violations(before, witnessed(without(rows, person), monkeypatch, before)) == []
+    assert violations(before, witnessed(without_product(rows, 3), monkeypatch, before)) == []
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 7))
+def test_contributions_are_bounded_exactly(seed: int, exponent: int) -> None:
+    draw, clip = np.random.default_rng(seed), 1 << exponent
+    units = draw.zipf(1.3, 300).clip(0, 40)
+    placed = draw.integers(-1, 9, 300)
+    rows = Rows.of(300, units)
+    found = contributions.sums(placed, 9, rows, clip=clip)
+    level = contributions.flat(placed, 9, rows, clip=clip).values
+    held = contributions.norms(placed, 9, rows)
+    for unit in np.unique(units):
+        rest = units != unit
+        fewer = Rows.of(int(rest.sum()), units[rest])
+        moved = found.values - contributions.sums(placed[rest], 9, fewer, clip=clip).values
+        assert int((moved.astype(object) ** 2).sum()) <= found.sensitivity**2
+        flat = np.abs(level - contributions.flat(placed[rest], 9, fewer, clip=clip).values).sum()
+        assert flat <= GRID * clip
+    exact = np.bincount(rows.units[placed >= 0] * 9 + placed[placed >= 0], minlength=rows.many * 9).reshape(-1, 9)  # type: ignore[index]
+    squares = (exact**2).sum(1)
+    assert (4**held >= squares).all()
+    assert (4.0 ** (held - 1) < np.maximum(squares, 1)).all()
+
+
+def test_rows_of_their_own_are_counted_as_they_are() -> None:
+    found = contributions.sums(np.array([0, 2, 2, -1]), 3, Rows.of(4, None), clip=1)
+    assert found.values.tolist() == [1, 0, 2]
+    assert (found.sensitivity, found.grid) == (1, 1)
+
+
+# ------------------------------------------------------------------------------------------- how much noise there is
+
+DRAWS = 20_000
+LEAST_Z = -5.0
+"""The sum of 20,000 squares of normal draws has z below this once in some millions of runs; noise of a scale 5 % too small has about -10."""
+
+
+def z_of_noise(account: type[Account]) -> float:
+    """Return by how many standard deviations the variance of the noise differs from the one that its cost asks for."""
+    rho, sensitivity, grid = 0.01, 3 * GRID, GRID
+    one = account(rho, 1e-9)
+    found = one.counts(np.zeros(DRAWS, dtype=np.int64), sensitivity=sensitivity, grid=grid, rho=rho)
+    wanted = sensitivity**2 / (2 * one.spent) / grid**2
+    return float(((found.values**2).sum() / wanted - DRAWS) / math.sqrt(2 * DRAWS))
+
+
+def test_noise_is_as_large_as_its_cost_asks_for() -> None:
+    assert abs(z_of_noise(Account)) < -LEAST_Z
+
+
+def test_noise_is_never_the_same_twice() -> None:
+    rows = world(0)
+    one, other = profiled(rows), profiled(rows)
+    assert [r.rows for r in one.relations] != [r.rows for r in other.relations]
+
+
+def test_nothing_that_few_units_have_is_discovered() -> None:
+    account = Account(1.0, 1e-6)
+    kept = 0
+    for _ in range(50):
+        kept += len(account.discovered({"rare": 1, "many": 10_000}, most=1, rho=0.01, delta=1e-8)) - 1
+    assert kept == 0  # each would survive with a chance of one in a hundred million
+
+
+# --------------------------------------------------------------------------------------------------- what it costs
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 1.0, 3.0, 10.0])
+def test_rho_is_what_opendp_takes_for_epsilon(epsilon: float) -> None:
+    delta = 1e-9
+    rho = rho_of(epsilon, delta)
+    mechanism = dp.m.make_gaussian(dp.atom_domain(T="i64"), dp.absolute_distance(T="f64"), scale=1 / math.sqrt(2 * rho))
+    converted: Any = dp.c.make_zCDP_to_approxDP(mechanism)
+    theirs = converted.map(1.0).epsilon(delta=delta)
+    assert theirs == pytest.approx(epsilon, rel=0.01)
+
+
+@pytest.mark.parametrize("times", [1, 8, 52])
+def test_what_is_composed_costs_no_less_than_dp_accounting_finds(times: int) -> None:
+    rho, delta = 0.002, 1e-9
+    event = dp_accounting.SelfComposedDpEvent(dp_accounting.GaussianDpEvent(1 / math.sqrt(2 * rho)), times)
+    ours = epsilon_of(times * rho, delta)
+    tight, loose = PLDAccountant(), RdpAccountant(orders=1 + np.geomspace(1, 2000, 2000))
+    tight.compose(event)
+    loose.compose(event)
+    assert tight.get_epsilon(delta) <= ours
+    assert ours == pytest.approx(loose.get_epsilon(delta), rel=0.01)
+
+
+def test_mechanisms_cost_what_was_asked_and_refuse_to_cost_more() -> None:
+    account = Account(0.01, 1e-9)
+    account.counts(np.zeros(4, dtype=np.int64), sensitivity=5, grid=1, rho=0.004)
+    account.chosen(np.array([1, 2, 3]), sensitivity=3, rho=0.002)
+    account.discovered({"a": 1000}, most=4, rho=0.003, delta=1e-9)
+    assert account.spent == pytest.approx(0.009, rel=1e-6)
+    assert account.lost <= 1e-9
+    with pytest.raises(PrivacyError, match="left of the budget"):
+        account.counts(np.zeros(1, dtype=np.int64), sensitivity=1, grid=1, rho=0.0011)
+    with pytest.raises(PrivacyError, match="left of the budget"):
+        account.discovered({"a": 1000}, most=1, rho=0.0001, delta=1e-9)
+
+
+def test_all_that_is_said_of_a_unit_costs_no_more_than_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts: list[Account] = []
+
+    def opened(rho: float, delta: float) -> Account:
+        accounts.append(Account(rho, delta))
+        return accounts[-1]
+
+    monkeypatch.setattr(private, "Account", opened)
+    made = profiled(world(0), epsilon=1.0, delta=1e-6)
+    assert made.protection is not None
+    rho = rho_of(1.0, 5e-7)
+    assert made.protection.rho == rho
+    # customers, orders and lines share one; products are nobody's
+    assert len(accounts) == 2
+    for account in accounts:
+        assert 0 < account.spent <= rho * (1 + 1e-9)
+        assert account.lost <= 5e-7
+    tags = [column.released for relation in made.relations for column in relation.columns if column.released.rho]
+    assert len(tags) > 8
+    assert sum(tag.rho for tag in tags) <= 2 * rho
+
+
+def test_without_opendp_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opendp.prelude", None)
+    noise._opendp.cache_clear()
+    with pytest.raises(PrivacyError, match=r"dbmirror\[dp\]"):
+        Account(1.0, 1e-9).counts(np.zeros(1, dtype=np.int64), sensitivity=1, grid=1, rho=0.1)
+    noise._opendp.cache_clear()
+
+
+# ------------------------------------------------------------------------------------------------- what is released
+
+
+def test_a_profile_says_what_noise_lets_it_say() -> None:
+    made = profiled(world(3, customers=3000), epsilon=8.0)
+    assert made.protection is not None
+    assert made.protection.units == pytest.approx(3000, rel=0.02)
+    assert made.protection.row_level == (PRODUCT,)
+    people, orders, lines = (made.relation(name) for name in (CUSTOMER, ORDER, LINE))
+    assert people.rows == pytest.approx(3000, rel=0.05)
+    assert orders.rows == pytest.approx(6000, rel=0.3)
+    assert lines.owner == "shop.main.line(order) -> shop.main.order(id)"
+    segment, born = people.column("segment").marginal, people.column("born").marginal
+    assert isinstance(segment, Categorical)
+    assert set(segment.values) == {"private", "trade", "state"}
+    assert isinstance(born, Temporal)
+    # nobody's birthday of the year 3
+    assert min(born.ticks.edges) >= -365 * 71
+    state, amount = orders.column("state").marginal, orders.column("amount").marginal
+    assert isinstance(state, Categorical)
+    assert set(state.values) == {"open", "paid", "sent"}
+    assert isinstance(amount, Numeric)
+    assert max(amount.edges) < 10_000
+    remark = orders.column("lane").marginal
+    assert isinstance(remark, Categorical)
+    assert set(remark.values) == {"gift", "call"}
+    assert all(one.released.door == "dp" for one in (people, orders, lines))
+    profile.dump(made)
+
+
+def test_linked_databases_are_mirrored_from_what_noise_let_through(tmp_path: Path) -> None:
+    build(tmp_path, customers=250)
+    file = tmp_path / "mirror.toml"
+    file.write_text(
+        CONFIG.replace("[privacy]\n", '[privacy]\nmode = "dp"\nepsilon = 2.0\nunit = ["crm.main.customer"]\n')
+    )
+    report = api.run(file)
+    assert report.passed
+    assert not report.violations
+    saved = profile.load(tmp_path / "demo.mirror")
+    assert saved.protection is not None
+    assert saved.protection.epsilon == 2.0
+    assert saved.protection.booked
+    file.write_text(file.read_text().replace("epsilon = 2.0", "epsilon = 1.0"))
+    with pytest.raises(
+        ProfileError, match=r"wanted a profile of privacy\.epsilon = 1\.0 or less, found epsilon = 2\.0"
+    ):
+        api.plan(file)
+    # three a year are all that the cap allows
+    file.write_text(file.read_text().replace("epsilon = 1.0", "epsilon = 2.9"))
+    with pytest.raises(PrivacyError, match=r"wanted to spend epsilon 2\.9"):
+        api.profile(file)
+
+
+@given(st.lists(st.floats(-50, 50), min_size=1, max_size=30), st.floats(0.1, 100))
+def test_the_nearest_shares_are_no_less_near_than_others(values: list[float], total: float) -> None:
+    given_ = np.array(values)
+    found = tables.on_simplex(given_, total)
+    assert (found >= 0).all()
+    assert found.sum() == pytest.approx(total)
+    even = np.full(len(values), total / len(values))
+    assert ((found - given_) ** 2).sum() <= ((even - given_) ** 2).sum() + 1e-6
+
+
+@given(st.integers(1, 9), st.integers(1, 7), st.integers(0, 2**32 - 1))
+def test_leaves_agree_with_the_margins(height: int, width: int, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    joint = draw.dirichlet(np.ones(height * width)).reshape(height, width)
+    noisy = 10_000 * joint + draw.normal(0, 30, (height, width))
+    margins = joint.sum(1), joint.sum(0)
+    leaves = tables.fitted(noisy, margins[0], margins[1], 0.0)
+    assert (leaves >= 0).all()
+    assert leaves.sum(1) == pytest.approx(np.ones(height))
+    assert margins[0] @ leaves == pytest.approx(margins[1], abs=0.02)
+
+
+@given(st.lists(st.integers(-(10**15), 10**15), min_size=1, max_size=200), st.sampled_from(["number", "calendar"]))
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_cells_cover_what_lies_in_them(steps: list[int], kind: str) -> None:
+    values = np.array(steps if kind == "number" else [step % 20_000 for step in steps])
+
+    def count(found: cells.Cells) -> noise.Noisy:
+        counts = np.bincount(found.of(values), minlength=len(found)).astype(float) * 50
+        return noise.Noisy(counts, 1.0, 1.0)
+
+    first = cells.coarse("number") if kind == "number" else cells.coarse("calendar", 1)
+    found = cells.refined(first, None if kind == "number" else 1, count)
+    assert (found.low < found.high).all()
+    assert (found.high[:-1] <= found.low[1:]).all()
+    place = found.of(values)
+    assert ((found.low[place] <= values) & (values < found.high[place])).all()
+    marginal, codes = cells.marginal(found, np.full(len(found), 1 / len(found)), 0, 1.0)
+    assert len(set(codes.tolist())) == len(found)
+    assert sum(marginal.weights) == pytest.approx(1)
+
+
+# --------------------------------------------------------------------------------- bugs, each caught by a test above
+
+
+def _seen(monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Say whether the first test above sees a bug that is in place."""
+    rows = world(0, customers=300)
+    before = witnessed(rows, monkeypatch)
+    found: list[str] = []
+    for person in (HEAVY, 2, 3):
+        try:
+            found += violations(before, witnessed(without(rows, person), monkeypatch, before))
+        except (AssertionError, IndexError, ValueError):
+            found.append("another path")
+    return bool(found)
+
+
+def _off_by_one(patch: pytest.MonkeyPatch) -> None:
+    right = contributions.weights
+    patch.setattr(contributions, "weights", lambda squares, clip: right(squares, clip + 1))
+
+
+def _no_clip(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(contributions, "weights", lambda squares, _: np.full(len(squares), GRID))
+
+
+def _no_flat_clip(patch: pytest.MonkeyPatch) -> None:
+    right = contributions.flat
+    patch.setattr(contributions, "flat", lambda of, size, rows, **_: right(of, size, rows, clip=1000))
+
+
+def _extremes(patch: pytest.MonkeyPatch) -> None:
+    right = column._gridded
+
+    def gridded(of: object, found: column._Steps, *rest: object) -> column.Learned:
+        low, high = found.steps.min(), found.steps.max() + 1
+        with pytest.MonkeyPatch.context() as inner:
+            edges = np.linspace(low, high, 9).astype(np.int64)
+            inner.setattr(cells, "coarse", lambda *_: cells.Cells(edges[:-1], edges[1:]))
+            return right(of, found, *rest)  # type: ignore[arg-type]
+
+    patch.setattr(column, "_gridded", gridded)
+
+
+def _units_without_links(patch: pytest.MonkeyPatch) -> None:
+    right = units_of
+
+    def units(*given_: object, **named: object) -> object:
+        found = right(*given_, **named)  # type: ignore[arg-type]
+        return replace(found, of={**found.of, ORDER: None, LINE: None})
+
+    patch.setattr(private, "units_of", units)
+
+
+def _rows_for_units(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(column, "_holders", lambda place, size, _: np.bincount(place[place >= 0], minlength=size))
+
+
+def _score_of_more(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(relation, "_EXACT", 16)
+    patch.setattr(relation._Chooser, "moves", property(lambda self: 2 * self.rows.grid * self.clip))
+
+
+def _bound_by_the_greatest(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(counting, "bounded", lambda exponents, *_: 1 << int(exponents.max(initial=0)))
+
+
+def test_the_world_without_bugs_shows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not _seen(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "bug",
+    [
+        _off_by_one,
+        _no_clip,
+        _no_flat_clip,
+        _extremes,
+        _units_without_links,
+        _rows_for_units,
+        _score_of_more,
+        _bound_by_the_greatest,
+    ],
+)
+def test_a_bug_in_what_a_unit_may_move_is_seen(
+    bug: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bug(monkeypatch)
+    assert _seen(monkeypatch)
+
+
+class _TooLittle(Account):
+    """Draws noise of which five percent are missing."""
+
+    def counts(self, sums: np.ndarray, *, sensitivity: int, grid: int, rho: float) -> noise.Noisy:
+        found = super().counts(sums, sensitivity=sensitivity, grid=grid, rho=rho)
+        return replace(found, values=sums / grid + 0.95 * (found.values - sums / grid))
+
+
+def test_noise_that_is_too_small_is_seen() -> None:
+    assert z_of_noise(_TooLittle) < LEAST_Z
+
+
+def test_noise_that_comes_from_a_seed_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def counts(self: Account, sums: np.ndarray, *, sensitivity: int, grid: int, rho: float) -> noise.Noisy:
+        self._book(rho)
+        scale = sensitivity / math.sqrt(2 * rho)
+        return noise.Noisy((sums + np.random.default_rng(0).normal(0, scale, sums.shape)) / grid, scale / grid, rho)
+
+    monkeypatch.setattr(Account, "counts", counts)
+    with pytest.raises(AssertionError):
+        test_noise_is_never_the_same_twice()
+
+
+def test_shares_of_the_budget_that_sum_to_more_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relation, "_PAIRS", 0.9)
+    monkeypatch.setattr(relation, "_COLUMNS", 0.9)
+    with pytest.raises(PrivacyError, match="left of the budget"):
+        profiled(world(0))

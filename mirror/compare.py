@@ -15,6 +15,7 @@ from mirror.metrics.placed import Placed, column_place, place
 from mirror.metrics.rules import violations
 from mirror.metrics.ties import tie
 from mirror.metrics.ways import agreement
+from mirror.orphans import as_wanted
 from mirror.report.model import Check, Report, Score
 from mirror_connectors.base import Engine, Mode
 from mirror_connectors.errors import ProfileError, ReadError
@@ -54,6 +55,7 @@ def compare(
     What cannot be checked is a finding. Raises ReadError when a relation is not in its target, or a target is lost.
     """
     started = time.perf_counter()
+    profile = as_wanted(profile, config)
     world = _World(profile, plan, config, tuple(loaded), _engines(profile), {}, [])
     world.place(targets)
     relations, keys = tuple(world.placed.values()), world.schema.foreign_keys

@@ -188,6 +188,8 @@ class Run(_Part):
     on_drift: Literal["refuse"] = "refuse"
     sample: int = Field(default=500_000, ge=1_000)
     """Most rows of one relation that are read to learn its columns."""
+    orphans: Literal["keep", "clean"] = "keep"
+    """Whether rows whose foreign key finds no parent, where the source has such, are in the mirror as well, or all find one."""
 
 
 class Compare(_Part):

@@ -393,6 +393,7 @@ _LAST = """
 scale = 1.0    # rows, as a multiple of the source's: 0.1, 1.0, 100.0
 seed = 1    # same seed, same rows
 # workers = 2
+# orphans = "clean"    # where rows of the source find no parent, those of the mirror do; "keep" makes as many orphans
 # [run.rows]    # or exactly, for one relation or for all that a glob matches; the last match wins
 # "source.*" = 20    # also where the source has none: then they are invented from the schema alone
 # "source.schema.relation" = 5000

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mirror.binding import Bound, bound_by_keys, grouped, read_checks, refuse_empty
 from mirror.checks import Domain, domains, order
 from mirror.conditional_keys import chained, leaders, together, typed
+from mirror.contradictions import refuse_contradictions
 from mirror.defaults import default_generator
 from mirror.derivation import Derivations, derivations, derived, unsettled
 from mirror.exclusions import stretched
@@ -22,11 +23,12 @@ from mirror.generators import (
 )
 from mirror.invent import invented
 from mirror.keys import UNMADE, Choices, Given, Reference, distinct_keys
+from mirror.orphans import as_wanted, told
 from mirror.partial_keys import close
 from mirror.planned import Agrees, ColumnPlan, KeyPlan, Plan, RelationPlan, UnplannedError
 from mirror.presence import chosen_together
 from mirror.rules import as_meant, asked_for, check_rules, effective_rules, ruled
-from mirror.uniqueness import promises
+from mirror.uniqueness import key_named, promises
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, PlanError
 from mirror_connectors.schema import Finding, ForeignKey, Origin, Relation, RelationKind, RelationName, Schema
@@ -50,9 +52,9 @@ def plan(profile: Profile, config: Config) -> Plan:
     Raises PlanError when the schema, the profile and the configuration cannot be satisfied together.
     """
     check_rules(profile, config)
-    profile = as_meant(invented(profile, _about(profile, config)), config)
+    profile = as_wanted(as_meant(invented(profile, _about(profile, config)), config), config)
     order = precedence(profile.schema)
-    findings = [*profile.findings, *_left_out(profile.schema)]
+    findings = [*profile.findings, *_left_out(profile.schema), *told(profile)]
     if config.privacy.unit:
         findings.append(
             Finding("privacy.unit", "thresholds count rows, not units with everything that hangs from them")
@@ -264,6 +266,8 @@ class _Planner:
 
         Those that are not understood are findings.
         """
+        if not self._wanted(profile):
+            return {}, []  # an abstract parent's CHECK (false) harms nobody
         engine = self._engine(relation)
         allowed, strange = domains(relation, engine)
         refuse_empty(relation, allowed)
@@ -271,6 +275,7 @@ class _Planner:
         # of two times the later one may be made as a gap after the earlier
         open_ = [check for check in strange if order(check, relation, engine) not in after]
         bounds, unread = read_checks(relation, open_, engine)
+        refuse_contradictions(relation, bounds, allowed)
         of_keys, _ = read_checks(relation, [check for check in relation.conditions if check not in strange], engine)
         bounds += [bound for bound in of_keys if read_by(bound.any_of) & set(given)]
         for check in unread:
@@ -486,7 +491,7 @@ class _Planner:
                 raise PlanError(message)
         rows = wanted
         for limit in choices.limits:
-            most, why = limit.most, f"({', '.join(limit.key)}) can be distinct in"
+            most, why = limit.most, f"{key_named(relation, limit.key)}({', '.join(limit.key)}) can be distinct in"
             key_ = next((key for key in keys if str(key.foreign_key) == limit.foreign_key), None)
             if not limit.all_rows:
                 continue
@@ -503,10 +508,8 @@ class _Planner:
     def _fewer(self, relation: Relation, wanted: int, most: int, why: str) -> int:
         """Make fewer rows than the scale asks for, and say so. Raises PlanError where the number was asked for by name, or none are left."""
         if self.config.insists(relation.name) or not most:
-            message = (
-                f"{relation.name}: wanted {wanted} rows, but {why} {most} rows at most; lower its rows in [run.rows], "
-                "or raise those of its parents"
-            )
+            parents = ", or raise those of its parents" if self.profile.schema.parents_of(relation.name) else ""
+            message = f"{relation.name}: wanted {wanted} rows, but {why} {most} rows at most; lower its rows in [run.rows]{parents}"
             raise PlanError(message)
         self.findings.append(Finding(str(relation.name), f"{why} {most} rows at most; {wanted} were wanted"))
         return most

@@ -300,3 +300,11 @@ def only_of_nulls(condition: tuple[AnyOf, ...], name: str) -> bool:
         for atom in atoms
         if name in read_by(((atom,),))
     )
+
+
+def key_named(relation: Relation, columns: tuple[str, ...]) -> str:
+    """Spell which declared key some columns are, with a space after it; "" where they are none."""
+    if relation.primary_key is not None and set(relation.primary_key.columns) == set(columns):
+        return "primary key "
+    found = next((key for key in relation.uniques if set(key.columns) == set(columns)), None)
+    return "" if found is None else f"unique {found.name} " if found.name else "unique "

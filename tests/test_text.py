@@ -9,6 +9,7 @@ import sys
 import unicodedata
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from importlib import import_module
 from ipaddress import ip_address
 
 import numpy as np
@@ -415,6 +416,51 @@ def test_national_numbers_have_their_check_digits(locale: str) -> None:
     distinct = _distinct(Meaning.NATIONAL_ID, range(ROWS), seed=1, most=None, locale=locale)
     assert all(map(NATIONAL[locale], [*free, *distinct]))
     assert len(set(distinct)) == ROWS
+
+
+VALIDATED = """
+national_id: en_AU=au.tfn de_AT=at.vnr de_CH=ch.ssn es_ES=es.dni fr_FR=fr.nir it_IT=it.codicefiscale nl_NL=nl.bsn nl_BE=be.nn
+ pl_PL=pl.pesel cs_CZ=cz.rc sk_SK=sk.rc pt_BR=br.cpf pt_PT=pt.nif sv_SE=se.personnummer da_DK=dk.cpr tr_TR=tr.tckimlik
+ ro_RO=ro.cnp el_GR=gr.amka bg_BG=bg.egn hr_HR=hr.oib zh_CN=cn.ric ko_KR=kr.rrn
+tax_id: en_CA=ca.bn en_GB=gb.vat de_DE=de.vat de_AT=at.uid de_CH=ch.uid fr_FR=fr.tva es_ES=es.nif it_IT=it.iva nl_NL=nl.btw
+ nl_BE=be.vat pt_PT=pt.nif pt_BR=br.cnpj pl_PL=pl.nip cs_CZ=cz.dic sv_SE=se.vat da_DK=dk.cvr no_NO=no.orgnr fi_FI=fi.alv
+ tr_TR=tr.vkn hu_HU=hu.anum ro_RO=ro.cf el_GR=gr.vat hr_HR=hr.oib en_IN=in_.pan
+ean: en_US=ean
+isbn: en_US=isbn
+imei: en_US=imei
+bic: de_DE=bic
+"""
+
+
+@pytest.mark.parametrize(
+    ("meaning", "locale", "module"),
+    [
+        (Meaning(line.partition(":")[0]), *case.split("="))
+        for line in VALIDATED.replace("\n ", " ").strip().splitlines()
+        for case in line.partition(":")[2].split()
+    ],
+)
+def test_numbers_pass_the_validators_of_their_countries(meaning: Meaning, locale: str, module: str) -> None:
+    valid = import_module(f"stdnum.{module}").is_valid
+    free = _drawn(meaning, locale=locale)[0]
+    distinct = _distinct(meaning, range(ROWS), seed=1, most=None, locale=locale)
+    assert [value for value in (*free, *distinct) if not valid(value)] == []
+    assert len(set(distinct)) == ROWS
+
+
+def test_numbers_are_written_as_the_column_has_them() -> None:
+    def made(meaning: Meaning, locale: str, length: int, most: int) -> str:
+        chance = np.random.default_rng(2)
+        lengths = {0: np.full(9, length)}
+        (values,) = draw([meaning], random=chance, rows=9, locale=locale, lengths=lengths, max_lengths=[most])
+        return re.sub("[0-9]", "9", values[0].as_py())
+
+    assert made(Meaning.TAX_ID, "de_DE", 11, 20) == "DE999999999"
+    assert made(Meaning.TAX_ID, "de_DE", 9, 20) == "999999999"
+    assert made(Meaning.NATIONAL_ID, "pt_BR", 14, 20) == "999.999.999-99"
+    assert made(Meaning.NATIONAL_ID, "pt_BR", 14, 11) == "99999999999"
+    assert made(Meaning.BANK_ACCOUNT, "en_US", 8, 20) == "99999999"
+    assert made(Meaning.EAN, "en_US", 8, 20) == "99999999"
 
 
 @pytest.mark.parametrize("locale", ["en_US", "de_DE", "en_GB", "fr_FR", "nl_NL", "pl_PL", "es_ES", "tr_TR", "ru_RU"])

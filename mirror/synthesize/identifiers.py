@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,14 +15,23 @@ import pyarrow.compute as pc
 
 from mirror.synthesize.letters import Form, Pattern, Seeds, Whole, join, noise, take, whole_rows
 from mirror.synthesize.lexicon import DEFAULT, faker, own, pattern_of, rule
+from mirror.synthesize.state_numbers import (
+    BUSINESSES,
+    PEOPLE,
+    Bytes,
+    Check,
+    digit,
+    luhn_digit,
+    remainder_97,
+    values_at,
+    weighted,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import numpy.typing as npt
 
-Bytes: TypeAlias = "npt.NDArray[np.uint8]"
-"""A matrix of ASCII characters, one row per row."""
 
 # --- Telephones -----------------------------------------------------------------------------------------------------
 
@@ -69,129 +78,13 @@ def phone(seeds: Seeds, locale: str, *, most: int | None, ordinals: Whole | None
     return (invented or fitting).fill(seeds, "phone")
 
 
-# --- Check digits ---------------------------------------------------------------------------------------------------
+# --- States, banks and vehicles ---------------------------------------------------------------------------------------
 
-
-def _values(table: Bytes, places: slice | list[int]) -> npt.NDArray[np.int64]:
-    """Return the numbers that digits and letters stand for: 0-9, and from A on 10-35."""
-    found = table[:, places].astype(np.int64)
-    return np.where(found >= 65, found - 55, found - 48)
-
-
-def _weighted(table: Bytes, places: slice | list[int], weights: tuple[int, ...]) -> npt.NDArray[np.int64]:
-    return np.asarray(_values(table, places) @ np.array(weights, np.int64), np.int64)
-
-
-def _digit(value: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    return (value + 48).astype(np.uint8)
-
-
-def _luhn(table: Bytes, places: list[int]) -> npt.NDArray[np.uint8]:
-    """Return the digit that Luhn's algorithm puts behind those at the places."""
-    digits = _values(table, places)[:, ::-1]
-    doubled = digits[:, ::2] * 2
-    return _digit(-((doubled - 9 * (doubled > 9)).sum(axis=1) + digits[:, 1::2].sum(axis=1)) % 10)
-
-
-def _mod97(table: Bytes) -> npt.NDArray[np.int64]:
-    """Return the remainder by 97 of the number that the characters spell, letters as two digits."""
-    rest = np.zeros(len(table), np.int64)
-    for place in range(table.shape[1]):
-        value = _values(table, [place])[:, 0]
-        rest = (rest * np.where(value > 9, 100, 10) + value) % 97
-    return rest
-
-
-def _canada(table: Bytes) -> None:
-    table[:, 10] = _luhn(table, [0, 1, 2, 4, 5, 6, 8, 9])
-
-
-def _sweden(table: Bytes) -> None:
-    table[:, 10] = _luhn(table, [0, 1, 2, 3, 4, 5, 7, 8, 9])
-
-
-def _spain(table: Bytes) -> None:
-    number = _weighted(table, slice(0, 8), tuple(10**place for place in range(7, -1, -1)))
-    table[:, 8] = np.frombuffer(b"TRWAGMYFPDXBNJZSQVHLCKE", np.uint8)[number % 23]
-
-
-def _france(table: Bytes) -> None:
-    number = _weighted(table, slice(0, 13), tuple(10**place for place in range(12, -1, -1)))
-    key = 97 - number % 97
-    table[:, 13], table[:, 14] = _digit(key // 10), _digit(key % 10)
-
-
-def _poland(table: Bytes) -> None:
-    table[:, 10] = _digit(-_weighted(table, slice(0, 10), (1, 3, 7, 9, 1, 3, 7, 9, 1, 3)) % 10)
-
-
-def _brazil(table: Bytes) -> None:
-    digits = [0, 1, 2, 4, 5, 6, 8, 9, 10]
-    for place, weights in ((12, tuple(range(10, 1, -1))), (13, tuple(range(11, 1, -1)))):
-        table[:, place] = _digit(_weighted(table, digits, weights) * 10 % 11 % 10)
-        digits.append(place)
-
-
-def _netherlands(table: Bytes) -> None:
-    # one number in eleven has no last digit; the eighth digit, 0 otherwise, gives it one
-    weights = (9, 8, 7, 6, 5, 4, 3)
-    table[:, 7] = _digit((_weighted(table, slice(0, 7), weights) % 11 == 10).astype(np.int64))
-    table[:, 8] = _digit(_weighted(table, slice(0, 8), (*weights, 2)) % 11)
-
-
-def _germany(table: Bytes) -> None:
-    product = np.full(len(table), 10, np.int64)
-    for place in range(10):
-        total = (_values(table, [place])[:, 0] + product) % 10
-        product = np.where(total == 0, 10, total) * 2 % 11
-    table[:, 10] = _digit((11 - product) % 10)
-
-
-def _italy(table: Bytes) -> None:
-    odd = np.array([1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23])
-    found = _values(table, slice(0, 15))
-    letter = np.where(found > 9, found - 10, found)
-    table[:, 15] = (odd[letter[:, ::2]].sum(axis=1) + letter[:, 1::2].sum(axis=1)) % 26 + 65
-
-
-def _china(table: Bytes) -> None:
-    rest = _weighted(table, slice(0, 17), (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)) % 11
-    table[:, 17] = np.frombuffer(b"10X98765432", np.uint8)[rest]
-
-
-def _korea(table: Bytes) -> None:
-    rest = _weighted(table, [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12], (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5))
-    table[:, 13] = _digit((11 - rest % 11) % 10)
-
-
-_DAY, _MONTH = "[01][1-9]", "0[1-9]"
-"""Days and months that every year has."""
-_Check: TypeAlias = "Callable[[Bytes], None]"
-_NATIONAL: Mapping[str, tuple[str, _Check | None]] = MappingProxyType(
-    {
-        # from 900 on, numbers are no social security numbers, and with a middle below 50 no taxpayer numbers either
-        "en_US": ("9##-[0-4]#-####", None),
-        # social insurance numbers that begin with 0 are not issued
-        "en_CA": ("0## ### ##0", _canada),
-        # QQ is the prefix of examples
-        "en_GB": ("QQ######[A-D]", None),
-        "de_DE": ("%#########0", _germany),
-        "es_ES": ("########A", _spain),
-        "fr_FR": (f"[12]##{_MONTH}#%######00", _france),
-        "it_IT": ("??????##[ABCDEHLMPRST][01][1-9]?###A", _italy),
-        "nl_NL": ("%######00", _netherlands),
-        "pl_PL": (f"##{_MONTH}{_DAY}####0", _poland),
-        "pt_BR": ("###.###.###-00", _brazil),
-        "sv_SE": (f"##{_MONTH}{_DAY}-###0", _sweden),
-        "zh_CN": (f"11010119[5-9]#{_MONTH}{_DAY}###0", _china),
-        "ko_KR": (f"##{_MONTH}{_DAY}-[12]#####0", _korea),
-    }
-)
 _SEPARATORS = r"[ ./-]"
 
 
 def _made(
-    form: Form, check: _Check | None, seeds: Seeds, path: str, *, most: int | None, ordinals: Whole | None
+    form: Form, check: Check | None, seeds: Seeds, path: str, *, most: int | None, ordinals: Whole | None
 ) -> pa.Array:
     """Fill one form and put its check digits in; where it is too long, without separators, then without meaning."""
     if most is not None and form.characters > most:
@@ -219,26 +112,52 @@ def _made(
 _PUNCTUATION = frozenset({b" ", b".", b"/", b"-"})
 
 
-def national_id(seeds: Seeds, locale: str, *, most: int | None, ordinals: Whole | None) -> pa.Array:
-    """Return per row the number that a state gives to a person."""
-    if locale in _NATIONAL:
-        pattern, check = _NATIONAL[locale]
-        return _made(Form.parse(pattern), check, seeds, "national id", most=most, ordinals=ordinals)
+def national_id(
+    seeds: Seeds, locale: str, *, most: int | None, ordinals: Whole | None, usual: int | None = None
+) -> pa.Array:
+    """Return per row the number that a state gives to a person; of ``usual`` characters, if it is written in so many somewhere."""
+    if locale in PEOPLE:
+        return _written(*PEOPLE[locale], seeds, "national id", most=most, ordinals=ordinals, usual=usual)
     made = pattern_of(rule(locale, "ssn")) if own(locale, "ssn") else None
     form = max(made.forms, key=lambda each: each.capacity) if made else Form.parse("###########")
     return _made(form, None, seeds, "national id", most=most, ordinals=ordinals)
 
 
-def tax_id(seeds: Seeds, locale: str, *, most: int | None, ordinals: Whole | None) -> pa.Array:
-    """Return per row the number that a state gives to a business."""
-    if locale == DEFAULT:
-        # employer identification numbers that begin with 00 are not issued
-        form = Form.parse("00-#######")
-    else:
-        made = pattern_of(rule(locale, "vat_id"))
-        country = locale.rpartition("_")[2][:2]
-        form = max(made.forms, key=lambda each: each.capacity) if made else Form.parse(f"{country}#########")
+def tax_id(
+    seeds: Seeds, locale: str, *, most: int | None, ordinals: Whole | None, usual: int | None = None
+) -> pa.Array:
+    """Return per row the number that a state gives to a business; of ``usual`` characters, if it is written in so many somewhere."""
+    if locale in BUSINESSES:
+        return _written(*BUSINESSES[locale], seeds, "tax id", most=most, ordinals=ordinals, usual=usual)
+    made = pattern_of(rule(locale, "vat_id"))
+    country = locale.rpartition("_")[2][:2]
+    form = max(made.forms, key=lambda each: each.capacity) if made else Form.parse(f"{country}#########")
     return _made(form, None, seeds, "tax id", most=most, ordinals=ordinals)
+
+
+def _written(
+    pattern: str,
+    check: Check | None,
+    seeds: Seeds,
+    path: str,
+    *,
+    most: int | None,
+    ordinals: Whole | None,
+    usual: int | None,
+) -> pa.Array:
+    """Fill a form; write it whole, without separators, or without the letters of its country as well, as there is room or it is usual."""
+    form = Form.parse(pattern)
+    bare = len([place for place in form.places if place not in _PUNCTUATION])
+    lettered = pattern[:2].isalpha() and pattern[:2].isupper() and pattern[2] not in "#["
+    lengths = [form.characters, bare, bare - 2 * lettered]
+    fitting = [length for length in lengths if most is None or length <= most]
+    if not fitting:
+        return _made(form, check, seeds, path, most=most, ordinals=ordinals)
+    values = _made(form, check, seeds, path, most=None, ordinals=ordinals)
+    length = usual if usual in fitting else fitting[0]
+    if length < form.characters:
+        values = pc.replace_substring_regex(values, _SEPARATORS, "")
+    return pc.utf8_slice_codeunits(values, 2) if length < bare else values
 
 
 def card_number(seeds: Seeds, *, most: int | None, ordinals: Whole | None) -> pa.Array:
@@ -246,7 +165,7 @@ def card_number(seeds: Seeds, *, most: int | None, ordinals: Whole | None) -> pa
     size = 16 if most is None or most >= 16 else 13
 
     def check(table: Bytes) -> None:
-        table[:, -1] = _luhn(table, list(range(size - 1)))
+        table[:, -1] = luhn_digit(table, list(range(size - 1)))
 
     form = Form.parse("400000" + "#" * (size - 7) + "0")
     return _made(form, check, seeds, "card", most=most, ordinals=ordinals)
@@ -257,8 +176,8 @@ def iban(seeds: Seeds, locale: str, *, most: int | None, ordinals: Whole | None)
     provider: Any = faker(locale).iban.__self__  # type: ignore[attr-defined]
 
     def check(table: Bytes) -> None:
-        key = 98 - _mod97(np.roll(table, -4, axis=1))
-        table[:, 2], table[:, 3] = _digit(key // 10), _digit(key % 10)
+        key = 98 - remainder_97(np.roll(table, -4, axis=1))
+        table[:, 2], table[:, 3] = digit(key // 10), digit(key % 10)
 
     form = Form.parse(provider.country_code + "00" + provider.bban_format)
     return _made(form, check, seeds, "iban", most=most, ordinals=ordinals)
@@ -304,7 +223,7 @@ def imei(seeds: Seeds, *, most: int | None, ordinals: Whole | None) -> pa.Array:
     """Return a telephone's number per row, of those that begin with 00, which are for tests."""
 
     def check(table: Bytes) -> None:
-        table[:, 14] = _luhn(table, list(range(14)))
+        table[:, 14] = luhn_digit(table, list(range(14)))
 
     return _made(Form.parse("00############0"), check, seeds, "imei", most=most, ordinals=ordinals)
 
@@ -317,8 +236,8 @@ def ean(seeds: Seeds, *, most: int, ordinals: Whole | None) -> pa.Array:
 
 def _thirds(table: Bytes) -> None:
     """Put in the check digit that counts every other digit three times."""
-    digits = _values(table, slice(0, table.shape[1] - 1))[:, ::-1]
-    table[:, -1] = _digit(-(3 * digits[:, ::2].sum(axis=1) + digits[:, 1::2].sum(axis=1)) % 10)
+    digits = values_at(table, slice(0, table.shape[1] - 1))[:, ::-1]
+    table[:, -1] = digit(-(3 * digits[:, ::2].sum(axis=1) + digits[:, 1::2].sum(axis=1)) % 10)
 
 
 def isbn(seeds: Seeds, *, most: int, ordinals: Whole | None) -> pa.Array:
@@ -327,7 +246,7 @@ def isbn(seeds: Seeds, *, most: int, ordinals: Whole | None) -> pa.Array:
         return _made(Form.parse("9799########0"), _thirds, seeds, "isbn", most=most, ordinals=ordinals)
 
     def check(table: Bytes) -> None:
-        rest = -_weighted(table, slice(0, 9), (10, 9, 8, 7, 6, 5, 4, 3, 2)) % 11
+        rest = -weighted(table, slice(0, 9), (10, 9, 8, 7, 6, 5, 4, 3, 2)) % 11
         table[:, 9] = np.where(rest == 10, ord("X"), rest + 48)
 
     return _made(Form.parse("99999####0"), check, seeds, "isbn", most=most, ordinals=ordinals)

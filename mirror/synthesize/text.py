@@ -422,7 +422,8 @@ def _identifier(rows: Rows, wish: _Wish) -> pa.Array:
         return rows.postcode if wish.ordinals is None else rows.distinct_postcode(wish.ordinals, most=wish.most)
     local = (rows.locale,) if wish.meaning in _LOCAL else ()
     most = _usual(wish, _SIZED[wish.meaning]) if wish.meaning in _SIZED else wish.most
-    return getattr(identifiers, wish.meaning.value)(rows.seeds, *local, most=most, ordinals=wish.ordinals)
+    options = {"usual": _usual(wish, 0)} if wish.meaning in (Meaning.NATIONAL_ID, Meaning.TAX_ID) else {}
+    return getattr(identifiers, wish.meaning.value)(rows.seeds, *local, most=most, ordinals=wish.ordinals, **options)
 
 
 def _usual(wish: _Wish, otherwise: int) -> int:

@@ -97,7 +97,9 @@ def fitted(peer: Peer, halves: Halves, *, cache: Path, seconds: int) -> Figures:
         out.mkdir()
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         script = HERE / "peer_fits" / f"{peer.name}.py"
-        _run([str(python), "-P", str(script), str(half), str(out), halves.root, str(seconds)], Path(made), seconds)
+        run_within(
+            [str(python), "-P", str(script), str(half), str(out), halves.root, str(seconds)], Path(made), seconds
+        )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         try:
             rows = data.read_rows(out, halves.fitted.layout)
@@ -111,8 +113,8 @@ def fitted(peer: Peer, halves: Halves, *, cache: Path, seconds: int) -> Figures:
     return Figures(peer.name, {measure: round(value, 4) for measure, value in values.items() if value is not None})
 
 
-def _run(command: list[str], folder: Path, seconds: int) -> None:
-    """Run a command and all that it starts in a session of its own, and end them all when the time is over."""
+def run_within(command: list[str], folder: Path, seconds: int) -> None:
+    """Run a command and all that it starts in a session of its own, and end them all when the time is over. Raises NotRunError."""
     with (folder / "log").open("w+", encoding="utf-8") as log:
         process = subprocess.Popen(
             command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True

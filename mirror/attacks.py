@@ -54,15 +54,10 @@ def attack(
     profiled and mirrored in memory, which costs what a run over half of the source costs, without a database.
     Raises ReadError when a source or a target cannot be read.
     """
-    from mirror.job import units
-
     copies = {one.name for one in profile.relations if one.copy is not None}
-    keys = {str(key): key for key in profile.schema.foreign_keys}
-    owners = {one.name: keys[one.owner] for one in profile.relations if one.owner in keys}
-    named = units(config, profile.schema)
     steps = len(placed) + 2
     _tell(progress, "read the sources", 0, steps)
-    halves = divide(profile.schema, sources, owners, units=named, whole=copies, most=_MOST, seed=config.run.seed)
+    halves = halved(profile, sources, config)
     _tell(progress, "mirror half of the units", 1, steps)
     findings = [*halves.findings]
     mirrored = _mirrored(profile, halves, config, findings)
@@ -85,20 +80,36 @@ def _tell(progress: Callable[[str, int, int], None] | None, what: str, done: int
         progress(what, done, total)
 
 
-def _mirrored(profile: Profile, halves: Halves, config: Config, findings: list[Finding]) -> Synthesis | None:
-    """Learn the seen half as a run would, and mirror it in memory; None, with the reason, when that cannot be."""
+def mirror_of_half(profile: Profile, halves: Halves, config: Config) -> Synthesis:
+    """Learn the seen half as a run would, and mirror it in memory, at its own size. Raises what measuring and planning raise."""
     from mirror.job import measured
     from mirror.plan import plan as decide
     from mirror.synthesize import Synthesis
 
+    engines = {origin.source: Engine(origin.engine) for origin in profile.provenance}
+    run = config.run.model_copy(update={"scale": 1.0, "rows": {}})
+    learned = measured(config, profile.schema, halves.seen(engines))
+    return Synthesis(decide(learned, config.model_copy(update={"run": run})), workers=config.run.workers)
+
+
+def halved(profile: Profile, sources: Mapping[str, Connector], config: Config) -> Halves:
+    """Read the sources and divide them by the configuration's units, or by the roots that own most rows. Raises ReadError."""
+    from mirror.job import units
+
+    copies = {one.name for one in profile.relations if one.copy is not None}
+    keys = {str(key): key for key in profile.schema.foreign_keys}
+    owners = {one.name: keys[one.owner] for one in profile.relations if one.owner in keys}
+    named = units(config, profile.schema)
+    return divide(profile.schema, sources, owners, units=named, whole=copies, most=_MOST, seed=config.run.seed)
+
+
+def _mirrored(profile: Profile, halves: Halves, config: Config, findings: list[Finding]) -> Synthesis | None:
+    """Mirror half of the units; None, with the reason, when that cannot be."""
     if not any(part.divided for part in halves.parts.values()):
         findings.append(Finding("membership", "not attacked: no relation has enough rows of its own to be halved"))
         return None
-    engines = {origin.source: Engine(origin.engine) for origin in profile.provenance}
-    run = config.run.model_copy(update={"scale": 1.0, "rows": {}})
     try:
-        learned = measured(config, profile.schema, halves.seen(engines))
-        return Synthesis(decide(learned, config.model_copy(update={"run": run})), workers=config.run.workers)
+        return mirror_of_half(profile, halves, config)
     except MirrorError as error:
         findings.append(Finding("membership", f"not attacked: half of the units cannot be mirrored: {error}"))
         return None
@@ -129,12 +140,7 @@ class _Relation:
         else:
             yield matched
         if mirrored is not None:
-            recognised = self._membership(source, mirrored)
-            if recognised is None:
-                why = f"fewer than {FEWEST} units have rows" if self.part.divided else "its rows are nobody's own"
-                findings.append(Finding(where, f"not attacked by membership: {why}"))
-            else:
-                yield recognised
+            yield from self._membership(source, mirrored, findings)
         yield from self._closest(source, target)
 
     def _target(self, names: Sequence[str], findings: list[Finding]) -> pa.Table:
@@ -159,18 +165,29 @@ class _Relation:
         columns = {name: pa.chunked_array(arrays, relation.column(name).type) for name, arrays in parts.items()}
         return _plain(pa.table(columns))
 
-    def _membership(self, source: pa.Table, mirrored: Synthesis) -> Attack | None:
+    def _membership(self, source: pa.Table, mirrored: Synthesis, findings: list[Finding]) -> Iterator[Attack]:
         """Attack one row of each unit, with a mirror of the seen half."""
+        where, spared = str(self.part.relation.name), "not attacked by membership"
         if not self.part.divided:
-            return None
-        batches = list(mirrored.batches(self.part.relation.name))
+            what = f"{spared}: it is whole in both halves: too small, or many units refer to its rows"
+            findings.append(Finding(where, what))
+            return
+        try:
+            batches = list(mirrored.batches(self.part.relation.name))
+        except MirrorError as error:
+            findings.append(Finding(where, f"{spared}: half of the units cannot be mirrored: {error}"))
+            return
         made = pa.Table.from_batches(batches).select(source.column_names) if batches else source.slice(0, 0)
         rows, theirs = points(source, _plain(made))
         order = self.stream.permutation(source.num_rows)
         _, first = np.unique(self.part.unit[order], return_index=True)
         one = order[first]
         members, strangers = (one[self.part.half[one] == half] for half in (Half.SEEN, Half.UNSEEN))
-        return membership(str(self.part.relation.name), rows.take(members), rows.take(strangers), theirs, self.stream)
+        found = membership(where, rows.take(members), rows.take(strangers), theirs, self.stream)
+        if found is None:
+            findings.append(Finding(where, f"{spared}: fewer than {FEWEST} units of each half have rows in it"))
+        else:
+            yield found
 
     def _closest(self, source: pa.Table, target: pa.Table) -> Iterator[Attack]:
         """Hold the target against one half of the source, beside the other half."""

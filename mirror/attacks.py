@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mirror.config import Config
     from mirror.halves import Part
+    from mirror.load import Batches
     from mirror.metrics.placed import Placed
     from mirror.report.model import Attack
     from mirror.synthesize import Synthesis
@@ -67,9 +68,20 @@ def attack(
         if name in copies:
             findings.append(Finding(str(name), "not attacked: the configuration declares that it is taken as it is"))
             continue
-        one = _Relation(halves, halves.parts[name], found, config.privacy.k, np.random.default_rng(config.run.seed))
-        attacks += one.attacks(mirrored, findings)
+        attacks += attack_relation(halves, found, mirrored, findings, k=config.privacy.k, seed=config.run.seed)
     return tuple(sorted(attacks, key=lambda one: _ORDER.index(one.metric))), tuple(findings)
+
+
+def attack_relation(
+    halves: Halves, placed: Placed, mirrored: Batches | None, findings: list[Finding], *, k: int, seed: int
+) -> Iterator[Attack]:
+    """Run every attack that a relation's rows allow, and add to ``findings`` those that they do not.
+
+    ``mirrored`` gives the rows of a mirror that was learned from the seen half; without it there is no membership to attack.
+    Rows are sampled by ``seed``. Raises ReadError when the target cannot be read.
+    """
+    part = halves.parts[placed.relation.name]
+    return _Relation(halves, part, placed, k, np.random.default_rng(seed)).attacks(mirrored, findings)
 
 
 _ORDER = ("exact match", "membership", "closest record")
@@ -125,7 +137,7 @@ class _Relation:
     k: int
     stream: np.random.Generator
 
-    def attacks(self, mirrored: Synthesis | None, findings: list[Finding]) -> Iterator[Attack]:
+    def attacks(self, mirrored: Batches | None, findings: list[Finding]) -> Iterator[Attack]:
         """Run every attack that the relation's rows allow, and note those that they do not."""
         where = str(self.part.relation.name)
         target = self._target(compared(self.halves.schema, self.part.relation), findings)
@@ -165,7 +177,7 @@ class _Relation:
         columns = {name: pa.chunked_array(arrays, relation.column(name).type) for name, arrays in parts.items()}
         return _plain(pa.table(columns))
 
-    def _membership(self, source: pa.Table, mirrored: Synthesis, findings: list[Finding]) -> Iterator[Attack]:
+    def _membership(self, source: pa.Table, mirrored: Batches, findings: list[Finding]) -> Iterator[Attack]:
         """Attack one row of each unit, with a mirror of the seen half."""
         where, spared = str(self.part.relation.name), "not attacked by membership"
         if not self.part.divided:

@@ -167,12 +167,9 @@ def _roots(
     """Choose the roots whose rows are the units: those that own most rows first, as long as no two have a relation in common."""
     owned = dict.fromkeys(order, 0)
     for name in order:
-        top = name
-        while top in owners:
-            top = owners[top].parent
-        owned[top] += rows[name]
+        owned[_top(name, owners, rows, units)] += rows[name]
     able = [name for name in order if name not in whole and rows[name] >= FEWEST_UNITS]
-    able = [name for name in able if name not in owners or name in units]
+    able = [name for name in able if name in units or _top(name, owners, rows, units) == name]
     able.sort(key=lambda name: (name not in units, -owned[name], str(name)))
     chosen: list[RelationName] = []
     taken: set[RelationName] = set()
@@ -183,6 +180,21 @@ def _roots(
             chosen.append(root)
             taken |= below
     return tuple(chosen)
+
+
+def _top(
+    name: RelationName,
+    owners: Mapping[RelationName, ForeignKey],
+    rows: Mapping[RelationName, int],
+    units: Collection[RelationName],
+) -> RelationName:
+    """Return whose rows a relation's rows hang from: the topmost owner, or the topmost that has enough rows to be halved."""
+    top = here = name
+    while here in owners and here not in units:
+        here = owners[here].parent
+        if rows[here] >= FEWEST_UNITS:
+            top = here
+    return top
 
 
 def _under(schema: Schema, order: Sequence[RelationName], roots: Sequence[RelationName]) -> set[RelationName]:
@@ -266,7 +278,11 @@ class _Reading:
         return sorted(keys, key=lambda key: (key != owner, _optional(key, relation), str(key)))
 
     def findings(self, rows: Mapping[RelationName, int]) -> Iterator[Finding]:
-        """Say how many units were drawn, if not all."""
+        """Say which units are not those of an owner, and how many were drawn, if not all."""
+        for root in self.roots:
+            if root in self.owners and rows[self.owners[root].parent] < FEWEST_UNITS:
+                few = f"{self.owners[root].parent} has fewer than {FEWEST_UNITS}"
+                yield Finding(str(root), f"its rows are the units that are attacked, not those of their owner: {few}")
         if self.share < 1:
             for root in self.roots:
                 what = f"attacked by {self.parts[root].table.num_rows:,} of {rows[root]:,} units, drawn at random"

@@ -17,18 +17,24 @@ from hypothesis import strategies as st
 
 import mirror
 from mirror import cli
+from mirror.attacks import attack_relation, halved
+from mirror.compare import stand
+from mirror.config import load
 from mirror.demo import CONFIG, build
 from mirror.halves import Half, Held, divide
+from mirror.job import open_sources, open_targets, saved_profile
 from mirror.metrics.chance import exceeding_interval, share_interval
 from mirror.metrics.closeness import closest_record
 from mirror.metrics.copies import exact_match
 from mirror.metrics.membership import membership
 from mirror.metrics.records import Points, compared, nearest, numbered, points
+from mirror.plan import plan
 from mirror.refresh import DriftError
 from mirror_connectors import Column, Engine, ForeignKey, Key, Relation, RelationName, Schema
 from mirror_profiles.matching import match
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from mirror.report import Report
@@ -99,6 +105,54 @@ def test_a_source_that_has_another_schema_by_now_is_refused(mirrored: Path, tmp_
         source.execute("ALTER TABLE payment ADD COLUMN fee INTEGER")
     with pytest.raises(DriftError):
         mirror.compare(folder / "mirror.toml", privacy=True)
+
+
+class Copying:
+    """A mirror that gives out the very rows that it was learned from."""
+
+    def __init__(self, held: dict[str, Held]) -> None:
+        self.held = held
+
+    def batches(self, name: RelationName) -> Iterator[pa.RecordBatch]:
+        yield from self.held[name.source].tables[name].to_batches()
+
+
+def test_a_mirror_that_copies_is_told_from_the_demos_own_in_every_relation(mirrored: Path) -> None:
+    config = load(mirrored / "mirror.toml")
+    profile = saved_profile(config)
+    with open_sources(config) as sources, open_targets(config, read_only=True) as targets:
+        halves = halved(profile, sources, config)
+        copying = Copying(halves.seen({source: connector.engine for source, connector in sources.items()}))
+        placed = stand(profile, plan(profile, config), targets, config)
+        found = [
+            one
+            for name in placed
+            if halves.parts[name].divided
+            for one in attack_relation(halves, placed[name], copying, [], k=10, seed=7)
+            if one.metric == "membership"
+        ]
+    assert len(found) >= 6
+    # an order line holds what others have bought as well, and tells of nobody
+    assert {one.where for one in found if one.passed} <= {"shop.main.order_line"}
+    assert min(one.value for one in found if not one.passed) > 0.1
+
+
+def test_relations_without_rows_are_attacked_in_peace(tmp_path: Path) -> None:
+    rows = "id INTEGER PRIMARY KEY, a INTEGER, b TEXT, c REAL, d DATE"
+    with closing(sqlite3.connect(tmp_path / "source.db")) as source, source:
+        source.execute(f"CREATE TABLE empty ({rows})")
+        source.execute(f"CREATE TABLE nulls ({rows})")
+        source.executemany("INSERT INTO nulls (id) VALUES (?)", [(at,) for at in range(300)])
+    (tmp_path / "mirror.toml").write_text(
+        '[sources.s]\nurl = "sqlite:///source.db"\n[targets.s]\nurl = "sqlite:///target.db"\n', encoding="utf-8"
+    )
+    mirror.run(tmp_path / "mirror.toml")
+    report = mirror.compare(tmp_path / "mirror.toml", privacy=True)
+    assert report.passed
+    assert [one.metric for one in report.attacks] == ["membership", "closest record"]
+    assert all(one.value == 0 for one in report.attacks)
+    told = [finding.what for finding in report.findings if finding.where == "s.main.empty"]
+    assert [what.partition(":")[0] for what in told] == ["no exact match was looked for", "not attacked by membership"]
 
 
 # --- Membership -------------------------------------------------------------------------------------------------------
@@ -314,10 +368,20 @@ def test_halves_share_no_unit_and_every_reference_in_one_finds_its_row(seed: int
 def test_too_few_rows_are_not_divided() -> None:
     halves = divide(SCHEMA, {"s": held(0, 150)}, OWNERS, most=1000, seed=0)
     assert not parts_divided(halves.parts[CUSTOMER].half)
+    assert not parts_divided(halves.parts[PRODUCT].half)
     named = divide(SCHEMA, {"s": held(0, 250)}, OWNERS, units={PRODUCT}, most=1000, seed=0)
     assert parts_divided(named.parts[PRODUCT].half)
     assert parts_divided(named.parts[ORDER].half)
     assert not parts_divided(named.parts[CUSTOMER].half)
+
+
+def test_owners_that_are_too_few_leave_their_rows_to_be_the_units() -> None:
+    halves = divide(SCHEMA, {"s": held(0, 150)}, OWNERS, most=1000, seed=0)
+    order, transfer = halves.parts[ORDER], halves.parts[TRANSFER]
+    assert parts_divided(order.half)
+    assert parts_divided(transfer.half)
+    assert len(np.unique(order.unit)) == 450
+    assert {str(ORDER), str(TRANSFER)} <= {finding.where for finding in halves.findings}
 
 
 def parts_divided(half: np.ndarray) -> bool:

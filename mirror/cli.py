@@ -327,6 +327,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in given
     # What is under way is undone then, as it is by Ctrl-C.
     before = signal.signal(signal.SIGTERM, _terminate)
+    _leave_no_core()
     try:
         code = app(args=[word for word in given if word != "--debug"] or ["--help"], standalone_mode=False)
         sys.stdout.flush()
@@ -344,6 +345,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _explain(error, debug=debug)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _leave_no_core() -> None:
+    """Let a crash write no image of memory, in which rows of a source may be."""
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 def _terminate(_: int, __: FrameType | None) -> None:

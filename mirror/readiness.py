@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import mirror_connectors
 from mirror.job import inspect_source, link_up, saved_profile
 from mirror.refresh import drift
-from mirror_connectors.base import Mode
+from mirror_connectors.base import Guarded, Mode
 from mirror_connectors.errors import MirrorError
 from mirror_connectors.schema import Finding, ObjectKind, RelationKind, Schema, union
 
@@ -101,9 +101,15 @@ class _Look:
         return found
 
     def rights(self, connector: Connector, schema: Schema) -> None:
-        """Look for relations that may not be read."""
+        """Look for relations that may not be read, and for rights that reading does not need."""
         for name, why in unreadable(connector, schema):
             self.problems.append(Finding(str(name), f"{why}; grant the right to read it, or exclude it"))
+        where = f"sources.{connector.source}"
+        with self.at(where):
+            could = connector.may_write(schema) if isinstance(connector, Guarded) else None
+            if could is not None:
+                what = f"the role {could}; Mirror only reads, but one that may do nothing else is safer"
+                self.findings.append(Finding(where, what))
 
     def targets(self, sources: Mapping[str, tuple[Connector, Schema]]) -> None:
         """Look into every target, and at whether it is a source."""

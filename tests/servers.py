@@ -39,7 +39,6 @@ _POSTGRESQL_SETTINGS = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
 }
 _MARIADB_OPTIONS = (
     "--bind-address=127.0.0.1",
@@ -118,7 +117,8 @@ def postgresql() -> Iterator[Server]:
             folder=folder,
             owner=owner,
         )
-        settings = [f"--{name}={value}" for name, value in _POSTGRESQL_SETTINGS.items()]
+        own = {"unix_socket_directories": str(folder)}
+        settings = [f"--{name}={value}" for name, value in {**_POSTGRESQL_SETTINGS, **own}.items()]
 
         def command(port: int) -> list[str | Path]:
             return [programs / "postgres", "-D", folder / "data", f"--port={port}", *settings]

@@ -141,6 +141,17 @@ class Witness(Protocol):
         """Say whether anyone holds the lock of that name in this very database now. Raises ConnectError, ReadError."""
 
 
+@runtime_checkable
+class Guarded(Protocol):
+    """What the connector of a server can do besides: say what its role may do beyond reading."""
+
+    def may_write(self, schema: Schema) -> str | None:
+        """Say in a few words, that follow "the role", how it could change the relations of ``schema``; None when it cannot.
+
+        Raises ConnectError, ReadError.
+        """
+
+
 def writable_columns(relation: Relation) -> tuple[str, ...]:
     """Columns that a load supplies: all but generated ones, in declared order."""
     return tuple(column.name for column in relation.columns if column.generated is None)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import shutil
+import tempfile
+import weakref
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -53,6 +56,7 @@ class DuckdbConnector:
         self._path = file_of(url, source=source)
         self._read_only = read_only
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._spilled: weakref.finalize[..., DuckdbConnector] | None = None
         self._cursors: dict[duckdb.DuckDBPyConnection, pa.RecordBatchReader | None] = {}
 
     @property
@@ -76,6 +80,8 @@ class DuckdbConnector:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if self._spilled is not None:
+            self._spilled()
 
     def identity(self) -> str:
         """Name the file by device and inode, or by its place while it does not exist."""
@@ -106,7 +112,17 @@ class DuckdbConnector:
                 raise ConnectError(message) from sql.DriverError(sql.safe_message(error))
             for setting in _SETTINGS:
                 connection.execute(setting)
+            if self._read_only:
+                self._spill_apart(connection)
         return connection
+
+    def _spill_apart(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Let what memory cannot hold go to a folder that is open to this user alone, and not beside the source; it goes with the session."""
+        folder = tempfile.mkdtemp(prefix="mirror-")
+        self._spilled = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        # another session of this process on the same file may have chosen before, and used its choice
+        with suppress(duckdb.Error):
+            connection.execute("SET temp_directory = ?", [folder])
 
     @contextmanager
     def _cursor(self, what: str) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 from mirror_connectors import sql
 from mirror_connectors.base import Engine, Mode, Sample
 from mirror_connectors.errors import ConfigError, ConnectError, ReadError, UnsupportedError
+from mirror_connectors.limits import limits_of
 from mirror_connectors.mysql_catalog import GEOMETRY, read_schema
 from mirror_connectors.mysql_create import orphans
+from mirror_connectors.mysql_grants import writes
 from mirror_connectors.mysql_objects import READ, read_objects
 from mirror_connectors.mysql_text import spans
 from mirror_connectors.schema import Column, Finding, ForeignKey, ObjectKind, Relation, RelationKind, Schema
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql import Executable
 
     from mirror_connectors.base import Load
+    from mirror_connectors.limits import Limits
 
     Connection = pymysql.Connection[Any]
 
@@ -40,7 +43,6 @@ _SETTINGS = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
     "SET SESSION time_zone = '+00:00'",
     "SET SESSION net_write_timeout = 7200, net_read_timeout = 7200, wait_timeout = 28800",
-    "SET SESSION lock_wait_timeout = 60, innodb_lock_wait_timeout = 60",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 )
 _DENIED = ((1142,), (1143,))
@@ -54,6 +56,7 @@ class MysqlConnector:
 
     Opened read-only, everything is read from one snapshot by one connection: a read that is still under way when
     something else is asked is finished into memory first. Opened for writing, each call sees what is there.
+    ``?lock_timeout=`` and ``?statement_timeout=`` in the URL say, in seconds, how long it waits; see `Limits`.
     """
 
     engine = Engine.MARIADB
@@ -63,7 +66,8 @@ class MysqlConnector:
         self.shown_url = sql.shown_url(url)
         if not url.database:
             raise ConfigError(f"wanted a database's name at the end of {self.shown_url}, found none")
-        self._url, self._read_only, self._database = url, read_only, url.database
+        self._limits, self._url = limits_of(url, shown_url=self.shown_url, read_only=read_only)
+        self._read_only, self._database = read_only, url.database
         self._session: Connection | None = None
         self._stream: _Stream | None = None
         self._noticed: dict[Finding, None] = {}
@@ -97,7 +101,9 @@ class MysqlConnector:
                 **given, charset="utf8mb4", autocommit=True, connect_timeout=15, local_infile=local_infile
             )
             with connection.cursor() as cursor:
-                for setting in _SETTINGS:
+                cursor.execute("SELECT VERSION()")
+                version = str((cursor.fetchone() or ("",))[0])
+                for setting in (*_SETTINGS, *_bounds(self._limits, version)):
                     cursor.execute(setting)
                 cursor.execute("SELECT DATABASE()")
                 self._database = str((cursor.fetchone() or (self._database,))[0])
@@ -279,6 +285,14 @@ class MysqlConnector:
             found = cursor.fetchone()
         return found is not None and found[0] is not None
 
+    def may_write(self, schema: Schema) -> str | None:
+        """Look through the role's grants; see `mirror_connectors.base.Guarded`."""
+        self._reading()
+        with self._asking(f"cannot see the rights at {self.shown_url}"):
+            grants = [str(row[0]) for row in self._ask("SHOW GRANTS")]
+        tables = {relation.name.table for relation in schema}
+        return "may write to its relations" if writes(grants, self._database, tables) else None
+
     def _folded(self, cursor: pymysql.cursors.Cursor) -> str:
         """Return the database's name, in lower case where the server does not tell cases apart."""
         cursor.execute("SELECT @@lower_case_table_names")
@@ -430,6 +444,17 @@ def _undecoded(session: Connection) -> Iterator[None]:
 
 def _zoned(text: pa.Array, type_: pa.DataType) -> pa.Array:
     return pc.assume_timezone(text.cast(pa.timestamp("us")), "UTC").cast(type_)
+
+
+def _bounds(limits: Limits, version: str) -> tuple[str, str]:
+    """Spell how long a session waits: whole seconds for a lock, and for a statement whatever the server takes."""
+    lock = max(round(limits.lock), 1)
+    statement = (
+        f"SET SESSION max_statement_time = {limits.statement:.3f}"
+        if "mariadb" in version.lower()
+        else f"SET SESSION max_execution_time = {limits.statement * 1000:.0f}"
+    )
+    return f"SET SESSION lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {lock}", statement
 
 
 def _lock(nonce: str, database: str) -> str:

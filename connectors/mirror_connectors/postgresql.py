@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from mirror_connectors import sql
 from mirror_connectors.base import Engine, Mode, Sample
 from mirror_connectors.errors import ConnectError, ReadError, UnsupportedError
+from mirror_connectors.limits import limits_of
 from mirror_connectors.postgresql_catalog import read_schema
 from mirror_connectors.schema import Column, Finding, ObjectKind, Relation, RelationKind, Schema
 from mirror_connectors.translation import translate
@@ -41,8 +42,6 @@ _SETTINGS = (
     "SET extra_float_digits = 1",
     "SET bytea_output = 'hex'",
     "SET client_encoding = 'UTF8'",
-    "SET lock_timeout = '30s'",
-    "SET statement_timeout = 0",
     "SET idle_in_transaction_session_timeout = 0",
 )
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -57,6 +56,7 @@ class PostgresqlConnector:
     """One PostgreSQL database, see `mirror_connectors.base.Connector`.
 
     Opened read-only, everything is read from one snapshot, by two connections at most unless two reads overlap.
+    ``?lock_timeout=`` and ``?statement_timeout=`` in the URL say, in seconds, how long it waits; see `Limits`.
     Opened for writing, each call sees what is there when it is made.
     """
 
@@ -65,7 +65,13 @@ class PostgresqlConnector:
     def __init__(self, url: sa.URL, *, source: str, read_only: bool) -> None:
         self.source = source
         self.shown_url = sql.shown_url(url)
-        self._url, self._read_only = url, read_only
+        limits, self._url = limits_of(url, shown_url=self.shown_url, read_only=read_only)
+        self._settings = (
+            *_SETTINGS,
+            f"SET lock_timeout = '{limits.lock * 1000:.0f}ms'",
+            f"SET statement_timeout = '{limits.statement * 1000:.0f}ms'",
+        )
+        self._read_only = read_only
         self._session: Connection | None = None
         self._snapshot = ""
         self._idle: adbc.Connection | None = None
@@ -91,7 +97,7 @@ class PostgresqlConnector:
 
         with sql.reduced(ConnectError, f"cannot connect to {self.shown_url}", psycopg.Error):
             connection = psycopg.connect(self._conninfo(), autocommit=True)
-            for setting in _SETTINGS:
+            for setting in self._settings:
                 connection.execute(setting.encode())
         return connection
 
@@ -157,7 +163,7 @@ class PostgresqlConnector:
             connection.close()
 
     def _settle(self, connection: adbc.Connection) -> None:
-        statements = [*_SETTINGS, _BEGIN]
+        statements = [*self._settings, _BEGIN]
         if self._snapshot:
             statements.append(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
         with connection.cursor() as cursor:
@@ -236,6 +242,22 @@ class PostgresqlConnector:
                 _lock(nonce),
             ).fetchone()
         return found is not None
+
+    def may_write(self, schema: Schema) -> str | None:
+        """Ask for the role's rights; see `mirror_connectors.base.Guarded`."""
+        with self._asking(f"cannot see the rights at {self.shown_url}") as session:
+            found = session.execute("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user").fetchone()
+            if found and found[0]:
+                return "is a superuser's"
+            rows = session.execute(
+                "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c "
+                "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') "
+                "AND (pg_catalog.has_any_column_privilege(c.oid, 'INSERT, UPDATE') "
+                "OR pg_catalog.has_table_privilege(c.oid, 'DELETE, TRUNCATE'))"
+            ).fetchall()
+        open_ = {(str(place), str(table)) for place, table in rows}
+        count = sum((relation.name.schema, relation.name.table) in open_ for relation in schema)
+        return f"may write to {count} of its relations" if count else None
 
     def count(self, relation: Relation) -> int:
         """Count the rows exactly."""

@@ -332,6 +332,8 @@ class DriverError(Exception):
     """Stands in for a driver's exception in the chain of causes, since the driver's own text may quote a row."""
 
 
+_LOCKED = "another session holds a lock on it; try again later, or let ?lock_timeout= in the URL allow more seconds"
+_LONG = "it took longer than allowed; let ?statement_timeout= in the URL allow more seconds"
 _CONNECTING = (
     ("password authentication failed", "the password was refused"),
     ("access denied", "access was denied: check user, password and rights"),
@@ -342,6 +344,11 @@ _CONNECTING = (
     ("name or service not known", "the host name is unknown"),
     ("no route to host", "the host cannot be reached"),
     ("network is unreachable", "the host cannot be reached"),
+    ("lock timeout", _LOCKED),
+    ("lock wait timeout", _LOCKED),
+    ("statement timeout", _LONG),
+    ("max_statement_time exceeded", _LONG),
+    ("maximum statement execution time exceeded", _LONG),
     ("timeout expired", "the server did not answer in time"),
     ("timed out", "the server did not answer in time"),
     ("too many connections", "the server takes no more connections"),

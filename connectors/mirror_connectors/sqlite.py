@@ -115,6 +115,9 @@ class SqliteConnector:
             try:
                 connection.text_factory = bytes
                 if mode == "ro":
+                    connection.execute("PRAGMA query_only = ON")
+                    # what is sorted must not go to a disk where others find it
+                    connection.execute("PRAGMA temp_store = MEMORY")
                     connection.execute("BEGIN")
                 connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             except sqlite3.Error:

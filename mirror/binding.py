@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from mirror.checks import Domain
 from mirror.conditions import conditions
 from mirror.generators import Choice, Constant, Derived, Drawn, Finds, FromLists, Mask, Numbering, Scrambled
+from mirror.key_values import unique_generator
 from mirror_connectors.errors import PlanError
 from mirror_profiles.rules.evaluate import Vector, fixed, passing
 from mirror_profiles.rules.kinds import AllOf, Among, Compares, Fixed, Holds, Missing, MissingWhen, Value, read_by
@@ -18,7 +20,6 @@ from mirror_profiles.rules.kinds import AllOf, Among, Compares, Fixed, Holds, Mi
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from mirror.checks import Domain
     from mirror.plan import ColumnPlan, KeyPlan, RelationPlan
     from mirror_connectors.base import Engine
     from mirror_connectors.schema import Check, Relation, RelationName
@@ -43,6 +44,8 @@ class Group:
     conditions: tuple[Bound, ...]
     movable: tuple[str, ...]
     """Columns whose values may be exchanged among rows, or set."""
+    steady: tuple[str, ...] = ()
+    """Those of them that are NULL in the rows in which they are: keys count on it."""
 
 
 def read_checks(relation: Relation, checks: Sequence[Check], engine: Engine) -> tuple[list[Bound], tuple[Check, ...]]:
@@ -116,13 +119,18 @@ def _size(term: Fixed) -> float:
 
 
 def grouped(
-    relation: Relation, columns: Sequence[ColumnPlan], bounds: Sequence[Bound], referred: Collection[str]
+    relation: Relation,
+    columns: Sequence[ColumnPlan],
+    bounds: Sequence[Bound],
+    referred: Collection[str],
+    steady: Collection[str] = (),
 ) -> tuple[tuple[Group, ...], list[Bound]]:
     """Return the groups of columns that conditions tie together, and the conditions none of whose columns may change.
 
-    ``referred`` are columns that other relations refer to: these, and all columns of keys, stay as they are made.
+    ``referred`` are columns that other relations refer to: these, and all columns of keys, stay as they are made; but of those that are
+    ``steady`` only the NULLs do.
     """
-    free = changeable(relation, columns, referred)
+    free = changeable(relation, columns, set(referred).difference(steady))
     # a time that is a gap after a parent's should stay so, if anything else can give way
     tied = {plan.column for plan in columns if plan.profile.anchor and plan.profile.anchor.foreign_key}
     stuck: list[Bound] = []
@@ -156,8 +164,64 @@ def grouped(
         kept = [bound for bound in kept if bound not in mine]
         inside = tuple(name for name in order if name in names)
         if inside:
-            groups.append(Group(inside, tuple(mine), tuple(name for name in inside if name in movable)))
+            mine_ = {name for name in inside if name in movable}
+            kept_nulls = tuple(name for name in inside if name in mine_.intersection(steady))
+            groups.append(Group(inside, tuple(mine), tuple(name for name in inside if name in mine_), kept_nulls))
     return tuple(groups), stuck
+
+
+def numbered_in_order(
+    relation: Relation, columns: Sequence[ColumnPlan], stuck: Sequence[Bound], rows: int, fixed_: Collection[str]
+) -> tuple[tuple[ColumnPlan, ...], list[Bound]]:
+    """Number columns of keys that must be in order, the later one from a later start; returns the conditions that are left as well.
+
+    A numbering is distinct in every row, so whatever keys the columns are in hold all the more. ``fixed_`` are columns that stay.
+    """
+    plans = {plan.column: plan for plan in columns}
+    rest: list[Bound] = []
+    for bound in stuck:
+        pair = next((pair for all_of in bound.any_of if (pair := _in_order(all_of)) is not None), None)
+        able = pair is not None and not {*pair} & {*fixed_} and all(_can_number(plans[n], relation) for n in pair)
+        made = _numbered(plans[pair[0]], plans[pair[1]], relation, rows) if able and pair is not None else None
+        if made is None:
+            rest.append(bound)
+        else:
+            plans.update({plan.column: plan for plan in made})
+    return tuple(plans[plan.column] for plan in columns), rest
+
+
+def _in_order(atoms: AllOf) -> tuple[str, str] | None:
+    """Return the earlier and the later column of a conjunction that asks for nothing but their order."""
+    if len(atoms) != 1 or not isinstance(atoms[0], Compares) or atoms[0].sign not in ("<", "<="):
+        return None
+    left, right = atoms[0].left, atoms[0].right
+    return (left.column, right.column) if isinstance(left, Value) and isinstance(right, Value) else None
+
+
+def _can_number(plan: ColumnPlan, relation: Relation) -> bool:
+    return not relation.column(plan.column).nullable and isinstance(plan.generator, Drawn | Numbering)
+
+
+def _numbered(
+    earlier: ColumnPlan, later: ColumnPlan, relation: Relation, rows: int
+) -> tuple[ColumnPlan, ColumnPlan] | None:
+    made = []
+    for plan in (earlier, later):
+        domain = plan.domain or Domain()
+        generator, room = unique_generator(relation.column(plan.column), plan.profile, domain, rows + 1)
+        if isinstance(plan.generator, Numbering):
+            generator = plan.generator
+        if not isinstance(generator, Numbering) or generator.digits:
+            return None
+        made.append((plan, generator, room))
+    (first, one, _), (second, other, room) = made
+    start = max(other.start, one.start + 1)
+    if one.tick != other.tick or start - other.start + rows > room:
+        return None
+    why = "numbered, so that rows are in order"
+    numbers = (one, replace(other, start=start))
+    found = [replace(plan, generator=made_, rule=why) for plan, made_ in zip((first, second), numbers, strict=True)]
+    return found[0], found[1]
 
 
 def bound_by_keys(

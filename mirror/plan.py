@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mirror.binding import Bound, bound_by_keys, grouped, read_checks, refuse_empty
+from mirror.binding import Bound, bound_by_keys, grouped, numbered_in_order, read_checks, refuse_empty
 from mirror.checks import Domain, domains, order
 from mirror.conditional_keys import chained, leaders, together, typed
 from mirror.contradictions import refuse_contradictions
@@ -28,7 +28,7 @@ from mirror.partial_keys import close
 from mirror.planned import Agrees, ColumnPlan, KeyPlan, Plan, RelationPlan, UnplannedError
 from mirror.presence import chosen_together
 from mirror.rules import as_meant, asked_for, check_rules, effective_rules, ruled
-from mirror.uniqueness import key_named, promises
+from mirror.uniqueness import key_named, only_of_nulls, promises
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, PlanError
 from mirror_connectors.schema import Finding, ForeignKey, Origin, Relation, RelationKind, RelationName, Schema
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from mirror.config import Config
+    from mirror.partial_keys import Sole
     from mirror_profiles.profile import ColumnProfile, Copy, FanOut, Profile, RelationProfile
     from mirror_profiles.rules.kinds import Rule
 
@@ -246,14 +247,29 @@ class _Planner:
         made, notes = derived(relation, planned.columns, self.rules, planned.keys, still, bounds)
         self.unkept.extend(notes)
         conditions = unsettled([*bounds, *self.rules.conditions.get(relation.name, ())], made)
-        groups, stuck = grouped(relation, made, conditions, still)
+        steady = frozenset(
+            sole.switch
+            for sole in planned.soles
+            if only_of_nulls(sole.own, sole.switch) and not self._read(planned, sole)
+        )
+        groups, stuck = grouped(relation, made, conditions, still, steady)
+        switches = {sole.switch for sole in planned.soles}
+        numbered, stuck = numbered_in_order(
+            relation, made, stuck, planned.rows, switches | self._referred_columns(relation)
+        )
         for bound in stuck:
             why = "the columns that it binds are made by keys and other rules"
             if bound.rule is not None:
                 self.unkept.append((bound.rule, why))
             else:
                 self.findings.append(Finding(f"{relation.name} {bound.name}", f"is only checked after the load: {why}"))
-        return replace(planned, columns=tuple(made), groups=groups)
+        return replace(planned, columns=numbered, groups=groups)
+
+    def _read(self, planned: RelationPlan, sole: Sole) -> bool:
+        """Say whether the column that a partial key changes is read by another one, or referred to."""
+        needed = self._referred_columns(planned.relation).union(*(one.needs for one in planned.soles))
+        nulls = all(only_of_nulls(one.own, one.switch) for one in planned.soles if one.switch == sole.switch)
+        return sole.switch in needed or not nulls
 
     def _engine(self, relation: Relation) -> Engine:
         engines = {origin.source: Engine(origin.engine) for origin in self.profile.provenance}

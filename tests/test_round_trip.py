@@ -367,6 +367,18 @@ CASES = {
         INSERT INTO some SELECT value, iif(value % 5, 1 + value % 30, NULL), iif(value % 2 AND value % 5, NULL, 1 + value % 20), value,
             iif(value % 2 AND value % 5 AND value > 9, value - 6, NULL) FROM generate(70);
     """,
+    "order between columns of keys": """
+        CREATE TABLE both (id INTEGER PRIMARY KEY, a INTEGER NOT NULL, b INTEGER NOT NULL, live BOOLEAN NOT NULL, CHECK (a <= b));
+        CREATE UNIQUE INDEX first ON both (a) WHERE live;
+        CREATE UNIQUE INDEX last ON both (b) WHERE live;
+        CREATE TABLE open (id INTEGER PRIMARY KEY, a INTEGER NOT NULL, b INTEGER, CHECK (a <= b));
+        CREATE UNIQUE INDEX closed ON open (a) WHERE b IS NOT NULL;
+        CREATE TABLE whole (id INTEGER PRIMARY KEY, a DATE NOT NULL UNIQUE, b DATE NOT NULL UNIQUE, CHECK (a < b));
+        INSERT INTO both SELECT value, value, value + 3, value % 2 FROM generate(60);
+        INSERT INTO open SELECT value, value, iif(value % 2, value + 3, NULL) FROM generate(60);
+        INSERT INTO whole SELECT value, date('2020-01-01', (3 * value) || ' days'), date('2020-01-03', (3 * value + value % 7) || ' days')
+            FROM generate(60);
+    """,
     "children of one kind of parent": """
         CREATE TABLE party (id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('p', 'c', 'x')), UNIQUE (id, kind));
         CREATE TABLE person (id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind = 'p'), FOREIGN KEY (id, kind) REFERENCES party (id, kind));

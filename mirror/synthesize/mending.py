@@ -48,6 +48,11 @@ class Mending:
         self.made = made
         self.frame: dict[str, Vector] = {name: vector(values) for name, values in made.items()}
 
+    @property
+    def _free(self) -> list[str]:
+        """The columns that may be NULL in other rows than they are."""
+        return [name for name in self._group.movable if name not in self._group.steady]
+
     def broken(self) -> np.ndarray:
         """Return which rows break a condition, bool."""
         found = np.zeros(len(self._rows), dtype=bool)
@@ -71,7 +76,7 @@ class Mending:
 
     def give_up_values(self, condition: Bound) -> None:
         """Let columns be NULL in the rows that still break a condition, where that makes it unknown."""
-        for name in self._group.movable:
+        for name in self._free:
             bad = np.flatnonzero(~passing(condition.any_of, self.frame))
             if len(bad) and self._rows.plan.relation.column(name).nullable:
                 before = self.made[name]
@@ -87,7 +92,7 @@ class Mending:
             return
         wanted = np.flatnonzero(bad)
         donors = good[self._random.integers(0, len(good), len(wanted))]
-        for name in self._group.movable:
+        for name in self._free:
             self._set(name, wanted, self.made[name].take(pa.array(donors)))
 
     # ----------------------------------------------------------------------------------------------------- what it costs
@@ -109,6 +114,8 @@ class Mending:
         if column is None:
             return _NEVER
         match atom:
+            case Missing() if atom.column in self._group.steady:
+                return _NEVER
             case Missing(negated=False):
                 return 1.0 if self._rows.plan.relation.column(column).nullable else _NEVER
             case Missing():
@@ -122,6 +129,8 @@ class Mending:
 
     def _make_true(self, atom: Atom, rows: np.ndarray) -> None:
         match atom:
+            case Missing() if atom.column in self._group.steady:
+                return
             case Missing(negated=False):
                 if self._rows.plan.relation.column(atom.column).nullable and atom.column in self._group.movable:
                     self._set(atom.column, rows, pa.nulls(len(rows), self.made[atom.column].type))

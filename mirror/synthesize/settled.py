@@ -80,13 +80,14 @@ def _exchanged(group: Group, frame: Mapping[str, Vector], random: np.random.Gene
     In each round rows are paired at random, and pairs swap one column's values where more rows pass than before.
     """
     rows = len(next(iter(frame.values())).there)
-    places = {name: np.arange(rows) for name in group.movable}
+    able = [name for name in group.movable if name not in group.steady]
+    places = {name: np.arange(rows) for name in able}
     bad = broken(group.conditions, frame)
     idle = 0
-    for round_ in range(_MOST_ROUNDS * len(group.movable)):
-        if not bad.any() or idle > _IDLE * len(group.movable) or rows < 2:
+    for round_ in range(_MOST_ROUNDS * len(able)):
+        if not bad.any() or idle > _IDLE * len(able) or rows < 2:
             break
-        column = group.movable[round_ % len(group.movable)]
+        column = able[round_ % len(able)]
         one, other = _paired(bad, random)
         both, swapped = np.concatenate([one, other]), np.concatenate([other, one])
         tried = {

@@ -54,12 +54,12 @@ def main() -> None:
                 "guessing": results.baseline_rate.value,
                 "control": results.control_rate.value,
                 "risk": risk.value,
+                "lower": risk.ci[0],
                 "upper": risk.ci[1],
                 "seconds": now - begin,
             }
         )
         begin = now
-        print(risks[-1])
     (folder / "risks.json").write_text(json.dumps(risks), encoding="utf-8")
 
 

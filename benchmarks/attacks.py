@@ -65,6 +65,7 @@ class Risk:
     guessing: float
     control: float
     risk: float
+    lower: float
     upper: float
     seconds: float
 
@@ -203,11 +204,11 @@ def _own(one: Outcome) -> Iterator[str]:
         )
 
 
-HEADS = ("attack", "attacks", "rate", "guessing", "control", "risk", "upper", "CPU s")
+HEADS = ("attack", "attacks", "rate", "guessing", "control", "risk", "lower", "upper", "CPU s")
 
 
 def _cells(risk: Risk) -> tuple[str, ...]:
-    shares = (f"{value:.3f}" for value in (risk.rate, risk.guessing, risk.control, risk.risk, risk.upper))
+    shares = (f"{value:.3f}" for value in (risk.rate, risk.guessing, risk.control, risk.risk, risk.lower, risk.upper))
     return (risk.attack, f"{risk.attacks:,}", *shares, f"{risk.seconds:.0f}")
 
 
@@ -216,7 +217,7 @@ def _printed(one: Outcome) -> Table:
     for place, head in enumerate(HEADS):
         table.add_column(head, justify="right" if place else "left")
     for risk in one.risks:
-        table.add_row(*_cells(risk), style="red" if risk.upper > GOAL else None)
+        table.add_row(*_cells(risk), style="red" if risk.lower > 0 else "yellow" if risk.upper > GOAL else None)
     return table
 
 

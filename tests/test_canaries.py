@@ -46,6 +46,8 @@ VERBS = (
     ("profile",),
     ("profile", "--show"),
     ("profile", "--show", "--json"),
+    ("privacy",),
+    ("privacy", "--json"),
     ("plan",),
     ("plan", "--json"),
     ("run",),

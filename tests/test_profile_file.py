@@ -126,7 +126,7 @@ KEYS = tuple(
     )
 )
 ODD_KEYS = st.sampled_from([str(key) for key in KEYS])
-TAGS = st.sampled_from([by_threshold(100), by_threshold(101), by_mechanism("gaussian", 1e-9), CONFIG, PUBLIC])
+TAGS = st.sampled_from([by_threshold(100), by_threshold(101), by_mechanism("gaussian", 1e-9), PUBLIC])
 EXPLAINERS = st.builds(
     Explainer,
     *(st.none() | ODD_NAMES, st.none() | ODD_KEYS, st.lists(st.integers(0, 3), min_size=1, max_size=4).map(tuple)),
@@ -196,7 +196,7 @@ PROFILES = st.builds(
     | st.builds(
         Protection,
         *(tuples(st.just(ODD_RELATION.name)), st.integers(0), tuples(st.just(ODD_RELATION.name)), tuples(ODD_KEYS)),
-        *(st.none() | SHARES, st.none() | SHARES, SHARES, WORDS),
+        *(st.none(), st.none() | SHARES, SHARES, WORDS),
         released=st.sampled_from([SCHEMA, by_mechanism("gaussian", 0.1)]),
     ),
 )

@@ -223,6 +223,32 @@ def test_rows_are_copied_by_configuration_alone(demo: Profile) -> None:
         assert "by the configuration alone" in refused(put(demo, path, partial(tag, released=other)))
 
 
+def test_the_configuration_releases_nothing_but_what_is_copied(demo: Profile) -> None:
+    number = next(place for place, one in enumerate(demo.relations) if one.copy is None)
+    column = ("relations", number, "columns", 0)
+    for path in (column, column[:2], ("fan_outs", 0)):
+        assert "by the configuration only if" in refused(put(demo, path, partial(tag, released=CONFIG)))
+
+
+def test_a_profile_of_noise_holds_nothing_that_noise_did_not_release(chinook: Profile) -> None:
+    """Neither what a threshold let through, nor exact sizes, nor what cost more than all may."""
+    rho = 0.01
+    assert chinook.protection is not None
+    budget = replace(chinook.protection, epsilon=1.0, delta=1e-9, rho=rho, released=by_mechanism("gaussian", 0.001))
+    noised: Profile = replace(chinook, protection=budget)
+    assert "released by noise" in refused(noised)
+    for path, record in list(records(noised)):
+        if not isinstance(record, Copy):
+            noised = put(noised, path, partial(tag, released=by_mechanism("gaussian", 0.001)))
+    assert dump(noised)
+    for path, wrong in (
+        (("relations", 0), SCHEMA),
+        (("relations", 0, "columns", 0), by_threshold(99)),
+        (("fan_outs", 0), by_mechanism("gaussian", 2 * rho)),
+    ):
+        assert "released by noise" in refused(put(noised, path, partial(tag, released=wrong)))
+
+
 # ------------------------------------------------------------------------------------------------------------- the tags
 
 

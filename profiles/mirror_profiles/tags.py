@@ -86,9 +86,11 @@ def check_tags(profile: Profile) -> None:
     """Hold every leaf of a profile (number, text, array) against the tag of the nearest record above it that has one.
 
     A tag must be the privacy gate's own, and may not promise less than the profile: a threshold below its ``k`` is refused, and so are shares
-    and counts of fewer rows than that. Leaves without a tag are names of the schema, by a closed list, or they are refused. Raises PrivacyError.
+    and counts of fewer rows than that; under differential privacy, whatever noise did not release. Leaves without a tag are names of the
+    schema, by a closed list, or they are refused. Raises PrivacyError.
     """
     names = _names(profile)
+    budget = _budget(profile)
     for place, leaf, tag in _leaves(profile, "profile", None, names):
         if tag is None:
             raise PrivacyError(f"wanted a tag that says what released {place}, found none; it is not written")
@@ -98,8 +100,13 @@ def check_tags(profile: Profile) -> None:
             )
         if tag == SCHEMA and (isinstance(leaf, bool) or not isinstance(leaf, int)):
             raise PrivacyError(f"wanted nothing but sizes under the tag schema, found another leaf at {place}")
+        if budget and (tag.door in ("schema", "threshold") or tag.rho > budget * (1 + _SLACK)):
+            raise PrivacyError(
+                f"wanted {place} released by noise within the profile's budget, found {tag}; it is not written"
+            )
     for relation in profile.relations:
         _check_relation(relation, profile.k)
+    _check_fan_outs(profile)
     for found in profile.rules:
         _check_rule(found)
 
@@ -131,7 +138,7 @@ def _leaves(
         if field in _NAMES:
             _check_names(inner, here, names)
         elif field in _SIZES:
-            yield here, inner, tag if tag is not None and tag.door == "dp" else SCHEMA
+            yield here, inner, tag if tag is not None and tag.door in ("dp", "config") else SCHEMA
         elif part.name not in ("released", "kind") and field not in _GIVEN:
             yield from _leaves(inner, here, tag, names)
 
@@ -153,12 +160,33 @@ def _check_relation(relation: RelationProfile, k: int) -> None:
     """Refuse shares under a threshold that no ``k`` rows can stand behind, and rows that nobody declared to be public."""
     if relation.copy is not None and relation.copy.released != CONFIG:
         raise PrivacyError(f"wanted the rows of {relation.name} released by the configuration alone, found another tag")
+    if relation.copy is None and CONFIG in (relation.released, *(column.released for column in relation.columns)):
+        raise PrivacyError(
+            f"wanted {relation.name} released by the configuration only if its rows are, found otherwise"
+        )
     for column in relation.columns:
         marginals = [(column.released, column.marginal), *((gap.released, gap.marginal) for gap in column.gaps)]
         for tag, marginal in marginals:
             if tag.door == "threshold" and _least(marginal) * relation.rows < k * (1 - _SLACK):
                 what = f"wanted at least {k} rows behind each share of {relation.name}.{column.name}"
                 raise PrivacyError(f"{what}, found fewer; it is not written")
+
+
+def _check_fan_outs(profile: Profile) -> None:
+    """Refuse a fan-out that was not held against a threshold, but between relations that are copied."""
+    copied = {relation.name for relation in profile.relations if relation.copy is not None}
+    children = {str(key): key.child for key in profile.schema.foreign_keys}
+    for one in profile.fan_outs:
+        if one.released == CONFIG and children[one.foreign_key] not in copied:
+            raise PrivacyError(
+                f"wanted {one.foreign_key} released by the configuration only if rows are, found otherwise"
+            )
+
+
+def _budget(profile: Profile) -> float:
+    """Return what all that a profile says of a unit may cost, in zCDP; 0 under a threshold."""
+    protection = profile.protection
+    return 0.0 if protection is None or protection.epsilon is None else protection.rho
 
 
 def _least(marginal: Marginal) -> float:

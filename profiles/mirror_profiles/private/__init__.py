@@ -255,7 +255,10 @@ class _World:
     def fan_out(self, key: ForeignKey) -> FanOut:
         """Return a key's fan-out, from what was released of it; where nothing was, as many children for all parents as chance would give."""
         parents, children = self.counts[key.parent][0], self.counts[key.child][0]
-        stub = FanOut(str(key), parents, children, self._nulls(key), 0.0, None, released=PUBLIC)
+        # what nothing was released of follows from what was: how many rows there are
+        rho = self.counts[key.parent][1] + self.counts[key.child][1]
+        released = by_mechanism("gaussian", rho) if rho else CONFIG
+        stub = FanOut(str(key), parents, children, self._nulls(key), 0.0, None, released=released)
         if key.origin is not Origin.DECLARED or not key.validated:
             self.findings.append(
                 Finding(str(key), "how many of its rows find no parent was not released; all find one")

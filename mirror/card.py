@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from mirror.ledger import Balance, Party, Terms
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mirror.config import Config
-    from mirror.ledger import Ledger
+    from mirror.ledger import Entry, Ledger
     from mirror_profiles.profile import ColumnProfile, Profile, RelationProfile
 
 
@@ -76,17 +76,20 @@ def card(profile: Profile, config: Config, ledger: Ledger) -> Card:
         named,
         protection.units if protection is not None else 0,
         entry.state if entry is not None else "not in this ledger" if booked else "nowhere",
-        tuple(_spent(profile, config, ledger, entry.parties if entry is not None else ())),
+        tuple(_spent(profile, config, ledger, entry)),
         tuple(note for relation in profile.relations for note in withheld(relation)),
         tuple(_exposed(profile, config, named=named)),
     )
 
 
-def _spent(profile: Profile, config: Config, ledger: Ledger, parties: tuple[Party, ...]) -> Iterator[Spent]:
-    known = {party.source: party for party in parties}
+def _spent(profile: Profile, config: Config, ledger: Ledger, entry: Entry | None) -> Iterator[Spent]:
+    known = {party.source: party for party in entry.parties} if entry is not None else {}
+    terms = Terms((), "", config.privacy.cap)
+    if entry is not None:
+        terms = replace(terms, delta=entry.terms.delta)
     for origin in profile.provenance:
         party = known.get(origin.source, Party(origin.source, "", origin.fingerprint))
-        balance: Balance = ledger.balance([party], Terms((), "", config.privacy.cap))
+        balance: Balance = ledger.balance([party], terms)
         yield Spent(origin.source, balance.profiles, balance.epsilon, balance.left, balance.cap)
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from mirror import api, cli
 from mirror.card import Card
-from mirror.ledger import Ledger, Party, Terms
+from mirror.ledger import Ledger
 from mirror_connectors.errors import PrivacyError, ProfileError
 from mirror_profiles.accounting import epsilon_of, rho_of
-from mirror_profiles.privacy import SCHEMA, by_mechanism
+from mirror_profiles.privacy import SCHEMA
 from mirror_profiles.profile import Profile, dump, load, save
 
 SHOP = """
@@ -107,23 +107,21 @@ def test_without_a_named_unit_a_card_says_so(job: Path) -> None:
 
 
 def test_a_card_of_noise_says_what_was_paid_and_what_is_left(job: Path) -> None:
-    made = api.profile(job)
-    rho = rho_of(1.0, 1e-9)
-    ledger = Ledger.of(job.parent)
-    party = Party.of("shop", "the same by its name", "ff")
-    heads = [ledger.reserve([party], Terms(("shop.main.customer",), "dp", 3.0, rho=rho)).head for _ in range(3)]
-    assert made.protection is not None
-    protection = replace(
-        made.protection, epsilon=1.0, delta=1e-9, rho=rho, booked=heads[-1], released=by_mechanism("gaussian", rho)
-    )
-    save(replace(made, protection=protection), job.parent / "world.mirror")
+    """Two profiles of epsilon 1 fit under a cap of 1.5, since rho adds up and epsilon does not; a third does not."""
+    job.write_text(JOB.replace("k = 5", 'mode = "dp"\nepsilon = 1.0\ncap = 1.5'), encoding="utf-8")
+    made = [api.profile(job), api.profile(job)]
+    with pytest.raises(PrivacyError, match=r"found 0\.\d+ of privacy.cap = 1.5 left: 2 profiles have spent 1\.4"):
+        api.profile(job)
+    assert made[0].relations != made[1].relations  # noise is drawn anew
     card = api.privacy(job)
-    assert (card.mode, card.epsilon, card.delta, card.booked) == ("dp", 1.0, 1e-9, "reserved")
+    assert (card.mode, card.epsilon, card.delta, card.booked) == ("dp", 1.0, 1e-9, "committed")
+    assert card.unit == ("shop.main.customer",)
     [spent] = card.spent
-    assert spent.profiles == 3
-    assert spent.epsilon == pytest.approx(epsilon_of(3 * rho, 1e-9))
-    assert spent.left == pytest.approx(epsilon_of(rho_of(3.0, 1e-9) - 3 * rho, 1e-9), rel=1e-3)
-    assert "sizes" not in {note.where for note in card.exposed}
+    rho = rho_of(1.0, 5e-10)
+    assert spent.profiles == 2
+    assert spent.epsilon == pytest.approx(epsilon_of(2 * rho, 5e-10))
+    assert spent.left == pytest.approx(epsilon_of(rho_of(1.5, 5e-10) - 2 * rho, 5e-10), rel=1e-3)
+    assert not {"sizes", "groups"} & {note.where for note in card.exposed}
 
 
 def test_a_card_says_when_the_ledger_is_another_or_none(job: Path) -> None:

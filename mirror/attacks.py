@@ -43,7 +43,7 @@ _MOST = 200_000
 
 def attack(
     profile: Profile,
-    sources: Mapping[str, Connector],
+    halves: Halves,
     placed: Mapping[RelationName, Placed],
     config: Config,
     *,
@@ -51,19 +51,16 @@ def attack(
 ) -> tuple[tuple[Attack, ...], tuple[Finding, ...]]:
     """Attack every relation that is ``placed`` in a target; returns what was reached, and what could not be attacked and why.
 
-    The sources are read once, at most about 200,000 rows of a relation in memory. For membership, half of the units are
-    profiled and mirrored in memory, which costs what a run over half of the source costs, without a database.
-    Raises ReadError when a source or a target cannot be read.
+    ``halves`` are the sources' rows, as `halved` reads them. For membership, one half is profiled and mirrored in memory,
+    which costs what a run over half of the source costs, without a database. Raises ReadError when a target cannot be read.
     """
     copies = {one.name for one in profile.relations if one.copy is not None}
-    steps = len(placed) + 2
-    _tell(progress, "read the sources", 0, steps)
-    halves = halved(profile, sources, config)
-    _tell(progress, "mirror half of the units", 1, steps)
+    steps = len(placed) + 1
+    _tell(progress, "mirror half of the units", 0, steps)
     findings = [*halves.findings]
     mirrored = _mirrored(profile, halves, config, findings)
     attacks: list[Attack] = []
-    for done, (name, found) in enumerate(placed.items(), 2):
+    for done, (name, found) in enumerate(placed.items(), 1):
         _tell(progress, f"attack {name}", done, steps)
         if name in copies:
             findings.append(Finding(str(name), "not attacked: the configuration declares that it is taken as it is"))
@@ -105,7 +102,10 @@ def mirror_of_half(profile: Profile, halves: Halves, config: Config) -> Synthesi
 
 
 def halved(profile: Profile, sources: Mapping[str, Connector], config: Config) -> Halves:
-    """Read the sources and divide them by the configuration's units, or by the roots that own most rows. Raises ReadError."""
+    """Read the sources and divide them by the configuration's units, or by the roots that own most rows.
+
+    They are read once, at most about 200,000 rows of a relation that is divided. Raises ReadError.
+    """
     from mirror.job import units
 
     copies = {one.name for one in profile.relations if one.copy is not None}

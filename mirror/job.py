@@ -451,7 +451,7 @@ def attacked(
     tell: Callable[[Step], None] | None,
 ) -> Report:
     """Add to a comparison what attacks on privacy reach; raises DriftError when the sources are not as they were profiled."""
-    from mirror.attacks import attack
+    from mirror.attacks import attack, halved
     from mirror.compare import stand
 
     started = time.perf_counter()
@@ -463,8 +463,12 @@ def attacked(
         ]
         if changes:
             raise DriftError(changes)
-        placed = stand(profile, plan, targets, config)
-        attacks, findings = attack(profile, sources, placed, config, progress=steps("compare", tell))
+        if tell is not None:
+            tell(Step("compare", "read the sources", 0, 1, "steps"))
+        halves = halved(profile, sources, config)
+    # the sources are let go before the long part begins
+    placed = stand(profile, plan, targets, config)
+    attacks, findings = attack(profile, halves, placed, config, progress=steps("compare", tell))
     seconds = report.seconds + time.perf_counter() - started
     return replace(report, attacks=attacks, findings=(*report.findings, *findings), seconds=seconds)
 

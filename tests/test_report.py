@@ -131,6 +131,7 @@ Attack: closest record; evidence, not proof
     assert [one["passed"] for one in told["attacks"]] == [False, True, True]
     assert told["passed"] is False
     assert replace(report, attacks=(chance, near)).passed
+    assert "0.0020% to 0.0040%" in "\n".join(lines(replace(report, attacks=(replace(near, low=2e-5, high=4e-5),))))
 
 
 @pytest.mark.parametrize("name", ["[red]x[/red]", "[/]", "\x1b[31mred", "a\nFAILED", "\u202eabc", "naïve 文"])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mirror.report.model import Attack, Check, Report, Score
 
 _WORST = 10
+_LITTLE = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +109,13 @@ _ATTACKED = {"exact match": "rows", "membership": "units", "closest record": "ro
 
 
 def _attack(one: Attack) -> tuple[str, ...]:
-    chance = f"{one.chance_low:.2%} to {one.chance_high:.2%}"
-    return (
-        _shown(one.where),
-        f"{one.rows:,}",
-        f"{one.value:.2%}",
-        f"{one.low:.2%} to {one.high:.2%}",
-        chance,
-        one.verdict,
-    )
+    value, low, high, least, most = map(_percent, (one.value, one.low, one.high, one.chance_low, one.chance_high))
+    return (_shown(one.where), f"{one.rows:,}", value, f"{low} to {high}", f"{least} to {most}", one.verdict)
+
+
+def _percent(share: float) -> str:
+    """Spell a share so that a little is never nothing."""
+    return f"{share:.2%}" if share >= _LITTLE or not share else f"{share:.4%}"
 
 
 def _kinds(report: Report) -> Iterator[tuple[tuple[str, ...], bool]]:

@@ -461,7 +461,8 @@ def _learned(marginal: Marginal) -> str:
         case Boolean():
             return f"{_share(marginal.true)} true"
         case Text():
-            return f"{marginal.meaning}" + (f", {marginal.locale}" if marginal.locale else "")
+            locale = f", {marginal.locale}" if marginal.locale else ""
+            return f"{marginal.meaning}{locale} ({marginal.confidence:.2f}: {marginal.reason})"
         case Identifier():
             return f"mask {marginal.mask}" if marginal.mask else "made anew"
         case Opaque():

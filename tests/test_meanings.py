@@ -9,6 +9,7 @@ import sqlite3
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ from mirror.synthesize import Synthesis
 from mirror_connectors.errors import ConfigError, PlanError
 from mirror_connectors.schema import Relation, RelationName
 from mirror_profiles.columns.kinds import Categorical, Marginal, Text
-from mirror_profiles.interpretation import readings
-from mirror_profiles.meanings import Meaning
+from mirror_profiles.interpretation import read_relation, readings
+from mirror_profiles.meanings import IDENTIFYING, Meaning
 from mirror_profiles.profile import Profile, dump
 from mirror_profiles.validators import numbered, ratio, validators
+from tests.databases import load_dump
 from tests.labelled import form, judge, labelled
 
 ROWS = 80
@@ -204,3 +206,36 @@ def test_whole_numbers_with_a_meaning_are_made_with_valid_check_digits(tmp_path:
     assert table.schema.field("c2").type == pa.int64()
     assert all(luhn.is_valid(str(value)) for value in table.column("c2").to_pylist())
     assert not set(table.column("c2").to_pylist()) & {number for _, number in rows["t"]}
+
+
+def test_names_and_contacts_of_real_people_are_found_without_the_names_of_columns(
+    shared_databases: Path, tmp_path: Path
+) -> None:
+    def found(database: str, table: str) -> dict[str, Meaning]:
+        file = tmp_path / f"{database}.db"
+        load_dump(shared_databases / database / f"{database}.sqlite.gz", f"sqlite:///{file}")
+        with mirror_connectors.open(f"sqlite:///{file}", source="s") as source:
+            relation = source.inspect().relation(RelationName("s", "main", table))
+            rows = pa.Table.from_batches(list(source.read(relation, columns=relation.column_names)))
+        hidden = tuple(replace(column, name=f"c{place}") for place, column in enumerate(relation.columns))
+        unread = replace(relation, name=RelationName("s", "main", "t"), columns=hidden)
+        read = read_relation(unread, rows.rename_columns(unread.column_names))
+        names = zip(relation.column_names, unread.column_names, strict=True)
+        return {name: read[one].meaning for name, one in names if one in read and read[one].meaning in IDENTIFYING}
+
+    assert found("chinook", "Customer") == {
+        "FirstName": Meaning.GIVEN_NAME,
+        "LastName": Meaning.FAMILY_NAME,
+        "Address": Meaning.STREET,
+        "Phone": Meaning.PHONE,
+        "Fax": Meaning.PHONE,
+        "Email": Meaning.EMAIL,
+    }
+    players = found("lahman", "Master")
+    assert players.pop("retroID", None) in (None, Meaning.USERNAME)  # four letters of a name, and a number
+    assert players == {
+        "nameFirst": Meaning.GIVEN_NAME,
+        "nameLast": Meaning.FAMILY_NAME,
+        "nameGiven": Meaning.FULL_NAME,
+    }
+    assert found("lahman", "Schools") == {}

@@ -52,8 +52,10 @@ _PLATES = (
     r"[A-ZÄÖÜ]{1,3}-[A-Z]{1,2} ?\d{1,4}[EH]?",  # Germany
     r"[A-Z]{2}[ -]?\d{3}[ -]?[A-Z]{2}",  # France, Italy
     r"\d{4}[ -]?[B-DF-HJ-NP-TV-Z]{3}|[A-Z]{1,2}[ -]?\d{4}[ -]?[A-Z]{1,2}",  # Spain
-    r"([A-Z]{2}|\d{2})-([A-Z]{2}|\d{2})-([A-Z]{2}|\d{2})|\d{2}-[A-Z]{3}-\d|\d-[A-Z]{3}-\d{2}",  # the Netherlands
-    r"[A-Z]{2}-\d{3}-[A-Z]|[A-Z]-\d{3}-[A-Z]{2}|[A-Z]{3}-\d{2}-[A-Z]|\d-[A-Z]{2}-\d{3}",  # there, later
+    (
+        r"([A-Z]{2}|\d{2})-([A-Z]{2}|\d{2})-([A-Z]{2}|\d{2})|\d{2}-[A-Z]{3}-\d|\d-[A-Z]{3}-\d{2}|[A-Z]{2}-\d{3}-[A-Z]|"
+        r"[A-Z]-\d{3}-[A-Z]{2}|[A-Z]{3}-\d{2}-[A-Z]|\d-[A-Z]{2}-\d{3}"
+    ),  # the Netherlands
     r"[A-Z]{2}\d{2} ?[A-Z]{3}",  # Britain
     r"[A-Z]{3} ?\d{2}[0-9A-Z]",  # Sweden
     r"[A-Z]{3}-?\d[A-Z0-9]\d{2}",  # Brazil
@@ -61,7 +63,7 @@ _PLATES = (
     r"\d[A-Z0-9][A-Z0-9][ -]?\d{4}",  # Czechia
     r"[A-Z]{2,3} ?\d[A-Z0-9]{3,4}",  # Poland
 )
-_ANY_PLATE, _MANY_SHAPES = r"^[A-Z0-9]{1,4}[ -]?[A-Z0-9]{2,5}$", 8
+_ANY_PLATE, _MANY_SHAPES = r"^[A-Z0-9]{1,4}[ -]?[A-Z0-9]{2,6}$", 8
 """Where each of many states has a form of its own, as in America."""
 _PARTICLES = re.compile(
     r"\b(van|von|de|der|den|da|di|do|dos|das|del|della|la|le|el|al|bin|ibn|ten|ter|zu|zum|zur|af|av|'t)\b"
@@ -105,10 +107,10 @@ def _plate(values: pa.Array, listed: Sequence[str]) -> Reading | None:
     """Registration plates hold letters and digits, and do not begin alike as the codes of things do."""
     if share(values, r"[A-ZÄÖÜ]") < 0.6 or share(values, r"\d") < 0.9 or share_of_start(listed, 2) > 0.3:
         return None
-    if share(values, r"^[A-Z]{1,2}\d[A-Z0-9]? ?\d[A-Z]{2}$") >= 0.9:
+    if share(values, r"^[A-Z]{1,2}\d[A-Z0-9]? ?\d[ABD-HJLNP-UW-Z]{2}$") >= 0.9:
         return Reading(Meaning.POSTCODE, 0.7, "values have the form of British postcodes")
     shapes = {re.sub("[A-Z]", "A", re.sub(r"\d", "9", one)) for one in listed}
-    mixed = len(shapes) >= _MANY_SHAPES and share(values, _ANY_PLATE) >= 0.95
+    mixed = len(shapes) >= _MANY_SHAPES and share(values, _ANY_PLATE) >= 0.9
     if mixed or any(share(values, f"^({pattern})$") >= 0.95 for pattern in _PLATES):
         return Reading(Meaning.PLATE, 0.65, "values have the form of registration plates")
     return None

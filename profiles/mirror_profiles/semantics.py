@@ -155,6 +155,15 @@ _LEAST_LENGTH: Mapping[Meaning, int] = MappingProxyType(
         Meaning.COMPANY: 4,
         Meaning.CITY: 4,
         Meaning.POSTCODE: 3,
+        Meaning.PLATE: 4,
+        Meaning.BANK_ACCOUNT: 5,
+        Meaning.NATIONAL_ID: 5,
+        Meaning.TAX_ID: 5,
+        Meaning.PASSPORT: 6,
+        Meaning.EAN: 8,
+        Meaning.BIC: 8,
+        Meaning.ISBN: 10,
+        Meaning.IMEI: 14,
         Meaning.WORD: 3,
         Meaning.UUID: 32,
     }
@@ -303,7 +312,7 @@ def _agreed(named: Hint | None, number: Reading) -> Reading:
     return replace(number, meaning=named.meaning, confidence=0.98)
 
 
-_LEAST_BESIDE = 0.2
+_LEAST_BESIDE = 0.3
 
 
 def meaning_beside(
@@ -319,12 +328,12 @@ def meaning_beside(
     every row, is taken for one that a state or a bank knows a person by.
     """
     named = read_name(column, relation=relation, neighbours=())
-    if not (_is_text(type) or _is_whole(type)) or (named is not None and (named.counts or not named.meaning)):
+    if not _is_text(type) or (named is not None and (named.counts or not named.meaning)):
         return None
     values = _distinct(sample)
     if values is None or len(values) < _FEWEST_VALUES:
         return None
-    found = looked_at(values, least=_LEAST_BESIDE) if _is_text(type) else None
+    found = looked_at(values, least=_LEAST_BESIDE)
     if found is not None:
         return replace(found, confidence=0.6, reason=f"{found.reason}, beside names or contacts of people")
     if 2 * len(values) > len(sample) - sample.null_count and _is_personal(values, sample):

@@ -56,10 +56,6 @@ def plan(profile: Profile, config: Config) -> Plan:
     profile = as_wanted(as_meant(invented(profile, _about(profile, config)), config), config)
     order = precedence(profile.schema)
     findings = [*profile.findings, *_left_out(profile.schema), *told(profile)]
-    if config.privacy.unit:
-        findings.append(
-            Finding("privacy.unit", "thresholds count rows, not units with everything that hangs from them")
-        )
     asked = _asked(profile.schema)
     planned: dict[RelationName, RelationPlan] = {}
     places = {name: place for place, name in enumerate(order)}

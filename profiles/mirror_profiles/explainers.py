@@ -108,7 +108,7 @@ class Explainers:
             plain = key != layout.owner and len(key.columns) == 1 and not context.fan_outs[str(key)].identities
             if not plain or not parent.whole or key.child == key.parent:
                 continue
-            kind = kinds_of(rows, parent.rows, traits, labels, k=context.k)
+            kind = kinds_of(rows, parent.rows, traits, labels, k=context.k, units=parent.units)
             if kind is not None:
                 codes = np.where(rows >= 0, kind[rows.clip(0)], 0).astype(np.int16)
                 found[str(key)] = self._explained(key, rows, kind), codes
@@ -125,7 +125,8 @@ class Explainers:
             if columns.size(parent.marginals[name]) > 1:
                 known.append(parent.candidate(name, codes[some], None, Aspect.VALUE))
         order = np.arange(1, len(counts) + 1)
-        explained = dependence.fit(kind[some], order, known, k=self._context.k, nominal=True)
+        whose = None if parent.units is None else parent.units[some]
+        explained = dependence.fit(kind[some], order, known, k=self._context.k, nominal=True, units=whose)
         return Kinds(tuple((counts / counts.sum()).tolist()), explained, released=by_threshold(self._context.k))
 
     # ------------------------------------------------------------------------------------------------- of the same row

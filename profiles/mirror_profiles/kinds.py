@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mirror_profiles.privacy import behind
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,13 +19,19 @@ _ROUNDS = 20
 
 
 def kinds_of(
-    rows: np.ndarray, parents: int, traits: Sequence[np.ndarray], labels: Sequence[np.ndarray], *, k: int
+    rows: np.ndarray,
+    parents: int,
+    traits: Sequence[np.ndarray],
+    labels: Sequence[np.ndarray],
+    *,
+    k: int,
+    units: np.ndarray | None = None,
 ) -> np.ndarray | None:
     """Return each parent's kind, int16 of shape (parents,): 1 …, 0 for those without children; None where they are too few, or all alike.
 
     ``rows`` is the parent that each child finds (negative: none). ``traits`` are numbers between 0 and 1, NaN for none, and ``labels`` codes, of
     each child; parents are told apart by the means of the former and the shares of the most frequent of the latter (k-means, Lloyd 1982). A kind
-    has at least ``k`` parents.
+    has at least ``k`` parents, or those of ``k`` units, where ``units`` says whose each parent is (int64, shape (parents,)).
     """
     there = rows >= 0
     found = rows[there]
@@ -46,7 +54,7 @@ def kinds_of(
     middle = np.nanmean(matrix, axis=0)
     matrix = np.where(np.isnan(matrix), middle, matrix)
     matrix = middle + (matrix - middle) * weight
-    return _numbered(_clustered(matrix, wanted, k=k), some, parents)
+    return _numbered(_clustered(matrix, wanted, None if units is None else units[some], k=k), some, parents)
 
 
 def _means(found: np.ndarray, trait: np.ndarray, parents: int) -> np.ndarray:
@@ -56,8 +64,8 @@ def _means(found: np.ndarray, trait: np.ndarray, parents: int) -> np.ndarray:
     return np.divide(total, number, out=np.full(parents, np.nan), where=number > 0)
 
 
-def _clustered(matrix: np.ndarray, wanted: int, *, k: int) -> np.ndarray:
-    """Return the cluster of each point; clusters of fewer than ``k`` points are given up, and theirs go to the nearest of the others."""
+def _clustered(matrix: np.ndarray, wanted: int, units: np.ndarray | None, *, k: int) -> np.ndarray:
+    """Return the cluster of each point; those of fewer than ``k`` points, or units, are given up, and theirs go to the nearest of the others."""
     random = np.random.default_rng(0)
     centres = matrix[[int(random.integers(len(matrix)))]]
     while len(centres) < wanted:
@@ -69,7 +77,7 @@ def _clustered(matrix: np.ndarray, wanted: int, *, k: int) -> np.ndarray:
     for _ in range(_ROUNDS):
         mine = _distances(matrix, centres).argmin(1)
         size = np.bincount(mine, minlength=len(centres))
-        kept = size >= k
+        kept = behind(mine, len(centres), units)[1] >= k
         if not kept.any():
             return np.zeros(len(matrix), dtype=np.int64)
         sums = np.stack([np.bincount(mine, column, len(centres)) for column in matrix.T], axis=1)
@@ -77,7 +85,7 @@ def _clustered(matrix: np.ndarray, wanted: int, *, k: int) -> np.ndarray:
         if kept.all() and np.array_equal(_distances(matrix, centres).argmin(1), mine):
             break
     mine = _distances(matrix, centres).argmin(1)
-    while (size := np.bincount(mine, minlength=len(centres))).min() < k and len(centres) > 1:
+    while (size := behind(mine, len(centres), units)[1]).min() < k and len(centres) > 1:
         centres = np.delete(centres, size.argmin(), axis=0)
         mine = _distances(matrix, centres).argmin(1)
     return mine

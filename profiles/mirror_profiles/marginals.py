@@ -40,7 +40,8 @@ def learn_marginal(
     else:
         marginal = _marginal(read, name, values, k)
     if isinstance(marginal, Empty) and marginal.withheld and not copied:
-        what = f"fewer than {k} rows have a value; nothing of it was learned, the mirror takes public defaults"
+        who = "rows" if read.units is None else "units"
+        what = f"fewer than {k} {who} have a value; nothing of it was learned, the mirror takes public defaults"
         findings.append(Finding(where, what))
     read.marginals[name] = marginal
     read.codes[name] = columns.encode(marginal, values)
@@ -92,7 +93,7 @@ def _key_marginal(read: Read, name: str, values: pa.Array, k: int, *, copied: bo
     found = _marginal(read, name, values, k) if columns.is_text(values.type) else None
     if isinstance(found, Text) or found == Identifier(text_columns.UUID_MASK):
         return found
-    return text_columns.fit_identifier(values, k=k)
+    return text_columns.fit_identifier(values, k=k, units=read.units)
 
 
 def _marginal(read: Read, name: str, values: pa.Array, k: int) -> Marginal:
@@ -101,6 +102,7 @@ def _marginal(read: Read, name: str, values: pa.Array, k: int) -> Marginal:
         return Identifier(text_columns.UUID_MASK)
     reading = read.readings.get(name)
     if not columns.is_text(values.type):
-        return columns.fit(values, k=k, reading=reading)
+        return columns.fit(values, k=k, units=read.units, reading=reading)
     locale = reading.locale if reading is not None else None
-    return columns.fit(values, k=k, reading=reading, locale=locale or locale_of(values[:20_000], k=k))
+    sample = text_columns.one_each(values, read.units)[:20_000]
+    return columns.fit(values, k=k, units=read.units, reading=reading, locale=locale or locale_of(sample, k=k))

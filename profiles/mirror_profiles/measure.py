@@ -25,9 +25,10 @@ from mirror_profiles.privacy import (
     SCHEMA,
     by_threshold,
     check_copy,
+    degrees,
     released_levels,
+    released_part,
     released_ranks,
-    released_share,
     released_size,
 )
 from mirror_profiles.profile import Aspect, Copy, FanOut, Profile, Protection, Provenance
@@ -35,7 +36,7 @@ from mirror_profiles.reading import Context, Read, matched, read_table
 from mirror_profiles.relations import learn
 from mirror_profiles.rules.discovery import discover
 from mirror_profiles.structure import owners, precedence
-from mirror_profiles.units import units_of
+from mirror_profiles.units import Units, units_of
 from mirror_profiles.ways import agreements
 
 if TYPE_CHECKING:
@@ -66,10 +67,9 @@ def measure(
 ) -> Profile:
     """Learn the profile of a world: ``schema`` is all sources in one graph, ``sources`` an open connector for each.
 
-    A row of a relation in ``unit``, with everything that hangs from it, is one unit of privacy; without any the row of
-    the topmost owner is. At most ``sample`` rows of a relation are read to learn its columns; keys are read whole. Nothing
-    enters the profile that fewer than ``k`` rows share, but for the relations in ``copy``, which the caller declares to
-    be public.
+    A row of a relation in ``unit``, with everything that hangs from it, is one unit of privacy; without any each row is one.
+    At most ``sample`` rows of a relation are read to learn its columns; keys are read whole. Nothing enters the profile that
+    fewer than ``k`` units share, but for the relations in ``copy``, which the caller declares to be public.
     ``meanings`` says what columns mean where the caller knows better; None is a column of no meaning.
     Raises ReadError when a relation cannot be read, PrivacyError when one cannot be copied.
     """
@@ -84,34 +84,39 @@ def measure(
         reads[name].readings = found_
     keys = [key for key in schema.foreign_keys if key.child in reads and key.parent in reads]
     found, sampled = matched(keys, reads, sources)
-    fan_outs = {
-        # between two copied relations there is nothing left to hide
-        str(key): _fan_out(
-            key,
-            found[str(key)],
-            reads[key.parent].rows,
-            1 if key.child in copy else k,
-            by_row=key.parent in copy,
-        )
-        for key in keys
-    }
+    fan_outs = {str(key): _fan_out(key, found[str(key)], reads, copy, {}, k) for key in keys}
     labels = {str(key) for key in keys if _is_label(key, fan_outs[str(key)], reads[key.child], found[str(key)])}
-    ways = agreements(schema, {str(key): found[str(key)] for key in keys if not key.when}, k=k, skip=copy)
+    speaking = {str(key): found[str(key)] for key in keys if not key.when}
+    ways = agreements(schema, speaking, k=k, skip=copy)
     follow = {agreement.other[0] for agreement in ways if len(agreement.other) == 1}
     owner = {name: key for name, key in owners(schema, fan_outs, order, follow, labels).items() if name not in copy}
     rows = {name: read.rows for name, read in reads.items()}
     units = units_of(schema, found, owner, rows, unit=unit, public=copy, sampled=sampled)
+    whose = units.ids if unit else {}
+    if unit:
+        # what was learned of rows alone has decided how they hang together, and is not told
+        fan_outs = {str(key): _fan_out(key, found[str(key)], reads, copy, whose, k) for key in keys}
+        ways = agreements(schema, speaking, k=k, skip=copy, units=whose)
+    for name, read in reads.items():
+        read.units = units.of.get(name) if unit else None
+    ranked = {
+        str(key): degrees(found[str(key)], reads[key.parent].rows, whose.get(key.child), k=k)
+        for key in keys
+        if fan_outs[str(key)].identities
+    }
     relations, findings = (
         [],
         [*schema.findings, *(one for _, source in sorted(sources.items()) for one in source.noticed), *units.findings],
     )
     for done, name in enumerate(order):
         _tell(progress, f"learn {name}", done, len(order))
-        context = Context(schema, reads, fan_outs, found, order[: done + 1], order, owner, frozenset(copy), k, ways)
+        context = Context(
+            schema, reads, fan_outs, found, ranked, order[: done + 1], order, owner, frozenset(copy), k, ways
+        )
         learned, chosen = learn(reads[name], context, findings)
         relations.append(replace(learned, copy=_copy(reads[name])) if name in copy else learned)
         fan_outs.update(chosen)
-    dependent = {str(key): fan_out for key, fan_out in _dependent(fan_outs, found, reads, owner, k)}
+    dependent = {str(key): fan_out for key, fan_out in _dependent(fan_outs, found, reads, whose, owner, k)}
     provenance = tuple(provenance_of(name, connector, schema) for name, connector in sorted(sources.items()))
     return Profile(
         schema,
@@ -122,10 +127,14 @@ def measure(
         tuple(findings),
         agreements=ways,
         rules=_rules(schema, reads, found, copy, k),
-        protection=Protection(
-            units.roots, released_size(units.count, k=k), units.row_level, units.second, released=SCHEMA
-        ),
+        protection=_protection(units, released_size(units.count, k=k))
+        if unit
+        else Protection((), 0, tuple(name for name in order if name not in copy), (), released=SCHEMA),
     )
+
+
+def _protection(units: Units, count: int) -> Protection:
+    return Protection(units.roots, count, units.row_level, units.second, released=SCHEMA)
 
 
 def _rules(
@@ -143,6 +152,7 @@ def _rules(
         for key in schema.foreign_keys
         if str(key) in found and key.child in whole and key.parent in whole and not key.when
     }
+    units = {name: read.units for name, read in reads.items()}
     # a rule may hold what a category holds, but nothing of text that names people, or that nobody recognised
     secret = {
         (name, column)
@@ -150,7 +160,7 @@ def _rules(
         for column, marginal in read.marginals.items()
         if isinstance(marginal, Text | Opaque | Identifier)
     }
-    rules = discover(schema, tables, parents, whole=whole, copied=copy, secret=secret, k=k)
+    rules = discover(schema, tables, parents, whole=whole, copied=copy, secret=secret, k=k, units=units)
     # how few break a rule would tell of single rows
     return tuple(
         replace(one, exceptions=max(one.exceptions, k) if one.exceptions else 0) for one in rules if one.support >= k
@@ -187,28 +197,42 @@ def _copy(read: Read) -> Copy:
     )
 
 
-def _fan_out(key: ForeignKey, found: np.ndarray, parents: int, k: int, *, by_row: bool) -> FanOut:
+def _fan_out(
+    key: ForeignKey,
+    found: np.ndarray,
+    reads: Mapping[RelationName, Read],
+    copy: Collection[RelationName],
+    whose: Mapping[RelationName, np.ndarray],
+    k: int,
+) -> FanOut:
+    """Learn how many children parents have; ``whose`` says which unit the rows of a relation belong to, where they are not their own."""
+    parents, by_row = reads[key.parent].rows, key.parent in copy
+    # between two copied relations there is nothing left to hide
+    k = 1 if key.child in copy else k
+    mine, theirs = whose.get(key.child), whose.get(key.parent)
     # of rows that the key does not speak of nothing is said; how many it speaks of says how many have a value
-    rows, found = len(found), found[found != ELSEWHERE]
+    spoken = found != ELSEWHERE
+    speaks = released_part(spoken, k=k, units=mine) * len(found)
+    found, mine = found[spoken], None if mine is None else mine[spoken]
     children = len(found)
     counts = np.bincount(found[found >= 0], minlength=parents)
+    told = degrees(found, parents, mine, k=k)
     levels: tuple[float, ...] = ()
     if key.child == key.parent and children and not key.when:
-        levels = released_levels(depths(found), k=k)
-    ranked = by_row or _has_hubs(counts, k)
-    nulls, orphans = (int(np.count_nonzero(found == kind)) for kind in (NULL, ORPHAN))
+        levels = released_levels(depths(found), k=k, units=mine)
+    ranked = by_row or _has_hubs(told, k)
     return FanOut(
         str(key),
         parents,
-        round(released_share(children, rows, k=k) * rows),
+        round(speaks),
         # of a forest the share of roots is said anyway
-        nulls=nulls / children if levels else released_share(nulls, children, k=k),
-        orphans=released_share(orphans, children, k=k),
-        marginal=numeric.fit(counts.astype(float), k=k, decimals=0),
-        ranks=released_ranks(counts, k=k, by_row=by_row) if ranked else (),
+        nulls=np.count_nonzero(found == NULL) / children if levels else released_part(found == NULL, k=k, units=mine),
+        orphans=released_part(found == ORPHAN, k=k, units=mine),
+        marginal=numeric.fit(counts.astype(float), k=k, decimals=0, units=theirs),
+        ranks=released_ranks(told, k=k, by_row=by_row) if ranked else (),
         by_row=by_row,
         levels=levels,
-        identities=min(parents if by_row else int(np.count_nonzero(counts >= k)), _MOST_IDENTITIES) if ranked else 0,
+        identities=min(parents if by_row else int(np.count_nonzero(told >= k)), _MOST_IDENTITIES) if ranked else 0,
         released=CONFIG if k == 1 else by_threshold(k),
     )
 
@@ -235,6 +259,7 @@ def _dependent(
     fan_outs: Mapping[str, FanOut],
     found: Mapping[str, np.ndarray],
     reads: Mapping[RelationName, Read],
+    whose: Mapping[RelationName, np.ndarray],
     owner: Mapping[RelationName, ForeignKey],
     k: int,
 ) -> Iterator[tuple[ForeignKey, FanOut]]:
@@ -257,7 +282,7 @@ def _dependent(
                 Candidate(None, None, grids.counted(parent.siblings.place), grid, Aspect.PLACE),
             ]
         codes = numeric.encode(fan_out.marginal, children(key).astype(float))
-        explained = dependence.fit(codes, order_of(fan_out.marginal), known, k=k)
+        explained = dependence.fit(codes, order_of(fan_out.marginal), known, k=k, units=whose.get(key.parent))
         if explained is not None:
             yield key, replace(fan_out, dependence=explained)
 

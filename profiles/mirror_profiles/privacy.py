@@ -118,6 +118,52 @@ def released_size(count: int, *, k: int) -> int:
     return int((count + step // 2) // step * step)
 
 
+def behind(codes: np.ndarray, size: int, units: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many rows each code (0 … ``size`` - 1) counts for, and how many units stand behind it, int64, shape (size,).
+
+    ``units`` says whose row each is; None that each is a unit of its own. Of its rows the largest unit of a code counts for no more than
+    all others have together, so that never more than half of what is released is one unit's. They are left out rather than the
+    code withheld: whether a code is there at all then depends on how many units show it, and on no one's number of rows.
+    """
+    rows = np.bincount(codes, minlength=size)
+    if units is None:
+        return rows, rows
+    width = int(units.max(initial=0)) + 1
+    pair, times = np.unique(codes.astype(np.int64) * width + units, return_counts=True)
+    code = pair // width
+    most = np.zeros(size, dtype=np.int64)
+    np.maximum.at(most, code, times)
+    return np.minimum(rows, 2 * (rows - most)), np.bincount(code, minlength=size)
+
+
+def units_in(there: np.ndarray, units: np.ndarray | None) -> int:
+    """Return how many units the rows chosen by a mask belong to; with None for ``units`` how many rows there are."""
+    return int(np.count_nonzero(there)) if units is None else len(np.unique(units[there]))
+
+
+def degrees(found: np.ndarray, parents: int, units: np.ndarray | None, *, k: int) -> np.ndarray:
+    """Return how many children each parent counts for, int64, shape (parents,); where they are of fewer than ``k`` units, fewer than ``k``.
+
+    ``found`` is the parent of each child, negative for none, and ``units`` says whose each child is; None that each is a unit of its own.
+    """
+    there = found >= 0
+    if units is None:
+        return np.bincount(found[there], minlength=parents)
+    rows, stand = behind(found[there], parents, units[there])
+    few = np.minimum(np.bincount(found[there], minlength=parents), k - 1)
+    return np.where(stand >= k, rows, few)
+
+
+def released_part(there: np.ndarray, *, k: int, units: np.ndarray | None = None) -> float:
+    """Return the share of rows chosen by a mask, as `released_share` does, but of ``k`` units."""
+    if units is None:
+        return released_share(int(np.count_nonzero(there)), len(there), k=k)
+    rows, stand = behind(there.astype(np.int64), 2, units)
+    if not stand[0] or stand[1] < k:
+        return float(stand[0] == 0 < stand[1])
+    return 1.0 if stand[0] < k else float(rows[1] / rows.sum())
+
+
 def released_share(part: int, whole: int, *, k: int) -> float:
     """Return the share that ``part`` rows are of ``whole``; a part, or the rest, of fewer than ``k`` rows is taken for none.
 
@@ -195,20 +241,21 @@ def released_ranks(degrees: np.ndarray, *, k: int, by_row: bool = False) -> tupl
     return tuple(ranked.tolist())
 
 
-def released_levels(depths: np.ndarray, *, k: int) -> tuple[float, ...]:
-    """Return the share of rows at each depth (0 is a root); depths that fewer than ``k`` rows have are folded into the one above.
+def released_levels(depths: np.ndarray, *, k: int, units: np.ndarray | None = None) -> tuple[float, ...]:
+    """Return the share of rows at each depth (0 is a root); depths that fewer than ``k`` rows have, or units, are folded into the one above.
 
     That there are roots, however few, says nothing: every forest has some. Of fewer than ``k`` rows nothing is said.
     """
-    if len(depths) < k:
+    if units_in(depths >= 0, units) < k:
         return ()
     levels: list[int] = []
-    for count in np.bincount(depths).tolist():
-        if levels and count < k:
+    rows, stand = behind(depths, int(depths.max()) + 1, units)
+    for count, held in zip(rows.tolist(), stand.tolist(), strict=True):
+        if levels and held < k:
             levels[-1] += count
         else:
             levels.append(count)
-    return tuple((np.array(levels) / len(depths)).tolist())
+    return tuple((np.array(levels) / rows.sum()).tolist())
 
 
 def released_runs(

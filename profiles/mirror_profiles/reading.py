@@ -42,6 +42,8 @@ class Read:
     marginals: dict[str, Marginal] = field(default_factory=dict)
     siblings: Siblings | None = None
     """How its rows lie within their owners; None when they have no owner or not all were read."""
+    units: np.ndarray | None = None
+    """Whose row each row read is, int64; None where each is a unit of privacy of its own."""
 
     @property
     def whole(self) -> bool:
@@ -81,6 +83,8 @@ class Context:
     reads: Mapping[RelationName, Read]
     fan_outs: Mapping[str, FanOut]
     found: Mapping[str, np.ndarray]
+    degrees: Mapping[str, np.ndarray]
+    """Children of each parent as far as they may be told, of foreign keys whose parents are told apart; see `privacy.degrees`."""
     before: tuple[RelationName, ...]
     """Relations up to and with this one, in the order in which rows are made."""
     load_order: tuple[RelationName, ...]
@@ -131,9 +135,7 @@ class Context:
         parents = self.reads[key.parent].rows
         place = np.arange(parents)
         if not fan_out.by_row:
-            whole = self.found[str(key)]
-            counts = np.bincount(whole[whole >= 0], minlength=parents)
-            place[np.argsort(-counts, kind="stable")] = np.arange(parents)
+            place[np.argsort(-self.degrees[str(key)], kind="stable")] = np.arange(parents)
         code = np.minimum(place, fan_out.identities) + 1
         return np.where(rows >= 0, code[rows.clip(0)], 0).astype(np.int16)
 

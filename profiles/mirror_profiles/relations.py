@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow.compute as pc
 
 from mirror_profiles import columns, dependence
 from mirror_profiles.columns import numeric, temporal
@@ -14,7 +15,7 @@ from mirror_profiles.dependence import Sampler
 from mirror_profiles.explainers import Explainers
 from mirror_profiles.layout import Layout
 from mirror_profiles.marginals import learn_marginal
-from mirror_profiles.privacy import CONFIG, SCHEMA, by_threshold, released_share
+from mirror_profiles.privacy import CONFIG, SCHEMA, by_threshold, released_part
 from mirror_profiles.profile import Aspect, ColumnProfile, Dependence, FanOut, Gap, RelationProfile
 from mirror_profiles.starts import starts_of
 
@@ -58,7 +59,7 @@ class _Learner:
         k = self.context.k
         values, marginal = self.layout.values[name], self.read.marginals[name]
         released = CONFIG if self.layout.copied else by_threshold(k)
-        nulls = released_share(values.null_count, len(values), k=k)
+        nulls = released_part(pc.is_null(values).to_numpy(zero_copy_only=False), k=k, units=self.read.units)
         if name in self.context.forests(self.layout.name) and len(values):
             nulls = values.null_count / len(values)
         gaps, explained = self._models(name, list(self.explainers.of(name, done)))
@@ -84,9 +85,9 @@ class _Learner:
         if gaps and np.count_nonzero(left) < 2 * k:
             return tuple(gaps), None
         some = None if left.all() else np.flatnonzero(left)
-        explained, told = _fit(codes, marginal, candidates, some, k=k)
+        explained, told = _fit(codes, marginal, candidates, some, self.read.units, k=k)
         if gaps and isinstance(marginal, Categorical):
-            plain, alone = _fit(codes, marginal, candidates, None, k=k)
+            plain, alone = _fit(codes, marginal, candidates, None, self.read.units, k=k)
             if alone >= told + gained:
                 return (), plain
         return tuple(gaps), explained
@@ -96,25 +97,26 @@ class _Learner:
     ) -> tuple[Gap | None, float]:
         k, marginal = self.context.k, self.read.marginals[name]
         there = rows & (self.read.codes[name] > 0)
+        whose = None if self.read.units is None else self.read.units[there]
         codes = np.zeros(len(rows), dtype=np.int16)
         found: Marginal | None = None
         if isinstance(marginal, Categorical):
             same = (self.read.codes[name] == start.values)[there]
-            found = Boolean(released_share(int(same.sum()), len(same), k=k))
+            found = Boolean(released_part(same, k=k, units=whose))
             codes[there] = same + 1
         elif isinstance(marginal, Temporal):
             differences = np.rint(self.read.floats(name) - start.values)[there].astype(np.int64)
-            found = columns.fit_gap(differences, k=k)
+            found = columns.fit_gap(differences, k=k, units=whose)
             if found is not None:
                 codes[there] = temporal.encode(found, differences)
         elif isinstance(marginal, Numeric):
             steps = np.round((self.read.floats(name) - start.values)[there], marginal.decimals or 0)
-            found = numeric.fit(steps, k=k, decimals=marginal.decimals)
+            found = numeric.fit(steps, k=k, decimals=marginal.decimals, units=whose)
             if found is not None:
                 codes[there] = numeric.encode(found, steps)
         if found is None or np.count_nonzero(rows) < 2 * k:
             return None, 0.0
-        explained, told = _fit(codes, found, candidates, np.flatnonzero(rows), k=k)
+        explained, told = _fit(codes, found, candidates, np.flatnonzero(rows), self.read.units, k=k)
         return Gap(start.anchor, found, explained, released=by_threshold(k)), told
 
     def choices(self) -> Iterator[tuple[str, FanOut]]:
@@ -137,22 +139,29 @@ class _Learner:
                 fan_out = replace(fan_out, kinds=self.explainers.kinds[str(key)][0])
             some = np.flatnonzero(candidate.codes)
             here = [replace(one, codes=one.codes[some]) for one in known]
-            found = dependence.fit(candidate.codes[some], candidate.order, here, k=context.k, nominal=True)
+            whose = None if self.read.units is None else self.read.units[some]
+            found = dependence.fit(candidate.codes[some], candidate.order, here, k=context.k, nominal=True, units=whose)
             if found is not None or fan_out.kinds is not None:
                 yield str(key), replace(fan_out, choice=found)
             known.append(candidate)
 
 
 def _fit(
-    codes: np.ndarray, marginal: Marginal, candidates: Sequence[Candidate], some: np.ndarray | None, *, k: int
+    codes: np.ndarray,
+    marginal: Marginal,
+    candidates: Sequence[Candidate],
+    some: np.ndarray | None,
+    units: np.ndarray | None,
+    *,
+    k: int,
 ) -> tuple[Dependence | None, float]:
     """Learn what explains codes, in ``some`` of the rows only; with the log-likelihood of these rows."""
     order, nominal = columns.order(marginal), isinstance(marginal, Categorical)
     here = candidates
     if some is not None:
-        codes = codes[some]
+        codes, units = codes[some], None if units is None else units[some]
         here = [replace(candidate, codes=candidate.codes[some]) for candidate in candidates]
-    found = dependence.fit(codes, order, here, k=k, nominal=nominal, always=some is not None)
+    found = dependence.fit(codes, order, here, k=k, nominal=nominal, units=units, always=some is not None)
     if found is None:
         counts = np.bincount(codes)
         return None, float((counts[counts > 0] * np.log(counts[counts > 0] / max(len(codes), 1))).sum())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mirror_profiles.privacy import by_threshold
+from mirror_profiles.privacy import by_threshold, units_in
 from mirror_profiles.profile import Agreement
 from mirror_profiles.structure import precedence
 
@@ -28,9 +28,14 @@ _SURE = 14.0
 
 
 def agreements(
-    schema: Schema, found: Mapping[str, np.ndarray], *, k: int, skip: Collection[RelationName] = ()
+    schema: Schema,
+    found: Mapping[str, np.ndarray],
+    *,
+    k: int,
+    skip: Collection[RelationName] = (),
+    units: Mapping[RelationName, np.ndarray] | None = None,
 ) -> tuple[Agreement, ...]:
-    """Return the pairs of ways that agree in every row in which both arrive, and in at least ``k``.
+    """Return the pairs of ways that agree in every row in which both arrive, and in at least ``k``, or those of ``k`` ``units``.
 
     ``found`` gives for each foreign key the parent's row of every child row, negative where there is none. Pairs that agree because they
     share columns, or because shorter ones do, are left out.
@@ -40,12 +45,17 @@ def agreements(
     # parents first: what agrees further on is known before a way leads there
     for name in precedence(schema):
         if name not in skip:
-            told += _from(name, schema, found, k, instead)
+            told += _from(name, schema, found, k, instead, None if units is None else units.get(name))
     return tuple(told)
 
 
 def _from(
-    name: RelationName, schema: Schema, found: Mapping[str, np.ndarray], k: int, instead: dict[Way, Way]
+    name: RelationName,
+    schema: Schema,
+    found: Mapping[str, np.ndarray],
+    k: int,
+    instead: dict[Way, Way],
+    units: np.ndarray | None,
 ) -> Iterator[Agreement]:
     """Yield the agreements of one relation; ``instead`` takes the shorter of two ways for the longer."""
     ends: dict[RelationName, list[Way]] = {}
@@ -67,7 +77,7 @@ def _from(
             or shorter in instead
             or (one[-1:] == other[-1:] and instead.get(longer[:-1]) == shorter[:-1])
         )
-        if not known and not _shares(one, other) and _agree(one, other, found, k):
+        if not known and not _shares(one, other) and _agree(one, other, found, k, units):
             instead[longer] = shorter
             yield Agreement(name, tuple(map(str, longer)), tuple(map(str, shorter)), released=by_threshold(k))
 
@@ -107,7 +117,7 @@ def _traced(way: Way) -> frozenset[tuple[str, str]] | None:
     return frozenset(pairs.items())
 
 
-def _agree(one: Way, other: Way, found: Mapping[str, np.ndarray], k: int) -> bool:
+def _agree(one: Way, other: Way, found: Mapping[str, np.ndarray], k: int, units: np.ndarray | None) -> bool:
     rows = np.arange(len(found[str(one[0])]))
     if len(rows) > _SAMPLE:
         some = rows[:: len(rows) // _SAMPLE]
@@ -117,7 +127,7 @@ def _agree(one: Way, other: Way, found: Mapping[str, np.ndarray], k: int) -> boo
     left, right = walked(one, rows, found), walked(other, rows, found)
     both = (left >= 0) & (right >= 0)
     count = int(both.sum())
-    if count < k or (left != right)[both].any():
+    if units_in(both, units) < k or (left != right)[both].any():
         return False
     shares = np.unique(left[both], return_counts=True)[1] / count
     return bool(-count * np.log((shares**2).sum()) > _SURE)

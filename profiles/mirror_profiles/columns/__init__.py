@@ -23,7 +23,7 @@ from mirror_profiles.columns.kinds import (
     Tick,
 )
 from mirror_profiles.meanings import IDENTIFYING, NUMBERS, Meaning, Reading
-from mirror_profiles.privacy import released_share
+from mirror_profiles.privacy import behind, released_part, units_in
 
 __all__ = [
     "Boolean",
@@ -60,32 +60,42 @@ def is_text(type_: pa.DataType) -> bool:
     return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
 
 
-def fit(values: pa.Array, *, k: int, reading: Reading | None = None, locale: str | None = None) -> Marginal:
+def fit(
+    values: pa.Array,
+    *,
+    k: int,
+    units: np.ndarray | None = None,
+    reading: Reading | None = None,
+    locale: str | None = None,
+) -> Marginal:
     """Learn the marginal of a column that is no key. ``reading`` says what text, or a whole number, means; NULLs are not looked at.
 
-    Nothing that fewer than ``k`` rows share enters the result.
+    Nothing that fewer than ``k`` rows share enters the result; with ``units`` (int64, shape (rows,): whose row each is) fewer than ``k`` units.
     """
     type_ = values.type
     there = len(values) - values.null_count
     if not there:
         return Empty(withheld=False)
-    if there < k:
+    valid = pc.is_valid(values).to_numpy(zero_copy_only=False)
+    if units_in(valid, units) < k:
         return _meant(reading, None, None) if reading else Empty(withheld=True)
+    values, whose = pc.drop_null(values), None if units is None else units[valid]
     if pa.types.is_boolean(type_):
-        true = pc.sum(values).as_py()
-        return Boolean(released_share(true, there, k=k)) if max(true, there - true) >= k else Empty(withheld=True)
+        true = values.to_numpy(zero_copy_only=False)
+        most = max(units_in(true, whose), units_in(~true, whose))
+        return Boolean(released_part(true, k=k, units=whose)) if most >= k else Empty(withheld=True)
     if reading is not None and reading.confidence >= _SURE and is_number(reading.meaning, type_):
         return _meant(reading, reading.locale, None)
     if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
         floats, finite = numeric.to_numpy(values)
-        found = numeric.fit(floats[finite], k=k, decimals=numeric.decimals_of(floats[finite], type_, k=k))
-        return found or Empty(withheld=True)
+        floats, whose = floats[finite], None if whose is None else whose[finite]
+        decimals = numeric.decimals_of(floats, type_, k=k, units=whose)
+        return numeric.fit(floats, k=k, decimals=decimals, units=whose) or Empty(withheld=True)
     if pa.types.is_temporal(type_):
-        micros, mask = temporal.microseconds(values)
-        return temporal.fit(micros[mask], k=k) or Empty(withheld=True)
+        return temporal.fit(temporal.microseconds(values)[0], k=k, units=whose) or Empty(withheld=True)
     if is_text(type_):
-        return _fit_text(values, k=k, reading=reading, locale=locale)
-    return text.fit_opaque(values, k=k)
+        return _fit_text(values, k=k, units=whose, reading=reading, locale=locale)
+    return text.fit_opaque(values, k=k, units=whose)
 
 
 def _meant(reading: Reading, locale: str | None, lengths: Numeric | None) -> Text:
@@ -98,38 +108,40 @@ def is_number(meaning: Meaning, type_: pa.DataType) -> bool:
     return bool(whole) and meaning in NUMBERS
 
 
-def _fit_text(values: pa.Array, *, k: int, reading: Reading | None, locale: str | None) -> Marginal:
+def _fit_text(
+    values: pa.Array, *, k: int, units: np.ndarray | None, reading: Reading | None, locale: str | None
+) -> Marginal:
     if reading is None or reading.meaning not in NEVER_CATEGORIES:
-        found = _fit_categories(values, k=k)
+        found = _fit_categories(values, k=k, units=units)
         if found is not None and 1 - found.withheld >= _COVERAGE:
             return found
     if reading is not None and reading.confidence < _SURE:
-        shape = text.fit_identifier(values, k=k)
-        return shape if shape.mask is not None else text.fit_opaque(values, k=k)
+        shape = text.fit_identifier(values, k=k, units=units)
+        return shape if shape.mask is not None else text.fit_opaque(values, k=k, units=units)
     if reading is not None:
-        lengths = numeric.fit(text.lengths_of(values), k=k, decimals=0)
+        lengths = numeric.fit(text.lengths_of(values), k=k, decimals=0, units=units)
         return _meant(reading, locale, lengths)
-    return text.fit_opaque(values, k=k)
+    return text.fit_opaque(values, k=k, units=units)
 
 
-def _fit_categories(values: pa.Array, *, k: int) -> Categorical | None:
-    counts = pc.drop_null(values).value_counts()
-    names, held = counts.field("values"), counts.field("counts").to_numpy(zero_copy_only=False)
-    total = held.sum()
-    common = np.flatnonzero(held >= k)
+def _fit_categories(values: pa.Array, *, k: int, units: np.ndarray | None = None) -> Categorical | None:
+    coded = values.dictionary_encode()
+    codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    held, stand = behind(codes, len(coded.dictionary), units)
+    common = np.flatnonzero(stand >= k)
     if not len(common):
         return None
     # by value where counts are equal: ties must not show the order of the source's rows
-    released = pa.table({"value": names.take(pa.array(common)), "count": held[common]})
+    released = pa.table({"value": coded.dictionary.take(pa.array(common)), "count": held[common], "code": common})
     released = released.sort_by([("count", "descending"), ("value", "ascending")])[:_MOST_CATEGORIES]
     kept = released["count"].to_numpy()
-    withheld = released_share(int(total - kept.sum()), int(total), k=k)
+    withheld = released_part(~np.isin(codes, released["code"].to_numpy()), k=k, units=units)
     return Categorical(tuple(released["value"].to_pylist()), tuple((kept / kept.sum()).tolist()), withheld)
 
 
-def fit_gap(gaps: np.ndarray, *, k: int) -> Temporal | None:
+def fit_gap(gaps: np.ndarray, *, k: int, units: np.ndarray | None = None) -> Temporal | None:
     """Learn the marginal of the time between an anchor and a column, in microseconds, none negative."""
-    return temporal.fit(gaps, k=k)
+    return temporal.fit(gaps, k=k, units=units)
 
 
 def size(marginal: Marginal) -> int:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mirror_profiles.columns.kinds import Numeric
+from mirror_profiles.privacy import behind, units_in
 
 _MOST_ATOMS = 600
 _MOST_BINS = 96
@@ -17,23 +18,29 @@ _EXACT = 2.0**53
 """From here on floats are whole numbers, and not all of them."""
 
 
-def fit(values: np.ndarray, *, k: int, decimals: int | None) -> Numeric | None:
+def fit(values: np.ndarray, *, k: int, decimals: int | None, units: np.ndarray | None = None) -> Numeric | None:
     """Learn a marginal from finite numbers, shape (rows,); None when fewer than ``k`` rows stand behind it.
 
     An atom is a value that at least ``k`` rows hold, the most frequent ones where there are many. The other values, if they are ``k`` or more,
     lie in bins of at least ``k`` rows. An edge is the mean of the ``k`` order statistics around a quantile, spelled in round numbers: to about a
     tenth of the way to the next edge, and never finer than ``decimals``. How far out the outermost rows lie does not show in it,
     and the least and the greatest value never enter the result unless ``k`` rows hold them.
+
+    With ``units`` (int64, shape (rows,): whose row each is) all this is said of ``k`` units: the ``k`` order statistics are those of different
+    ones, and what one unit repeats is counted as `privacy.behind` says.
     """
     n = len(values)
     if n < max(k, 1):
         return None
-    distinct, counts = np.unique(values, return_counts=True)
-    common = counts >= k
+    distinct, place = np.unique(values, return_inverse=True)
+    counts, stand = behind(place, len(distinct), units)
+    common = stand >= k
     if int(common.sum()) > _MOST_ATOMS:
-        common &= counts >= np.sort(counts)[-_MOST_ATOMS]
-    rest = np.repeat(distinct[~common], counts[~common]).clip(-_FAR, _FAR)
-    edges, binned = _bins(rest, k=k, decimals=decimals)
+        common &= counts >= np.sort(counts[common])[-_MOST_ATOMS]
+    left = ~common[place]
+    order = np.argsort(values[left], kind="stable")
+    rest = values[left][order].clip(-_FAR, _FAR)
+    edges, binned = _bins(rest, k=k, decimals=decimals, units=None if units is None else units[left][order])
     weights = np.concatenate([counts[common], binned]).astype(float)
     if not weights.sum():
         return None
@@ -41,12 +48,15 @@ def fit(values: np.ndarray, *, k: int, decimals: int | None) -> Numeric | None:
     return Numeric(tuple(atoms.tolist()), tuple(edges.tolist()), tuple((weights / weights.sum()).tolist()), decimals)
 
 
-def _bins(rest: np.ndarray, *, k: int, decimals: int | None) -> tuple[np.ndarray, np.ndarray]:
+def _bins(rest: np.ndarray, *, k: int, decimals: int | None, units: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return edges and the rows between them, for sorted values; both empty when nothing can be said."""
-    edges = _edges(rest, k=k, decimals=decimals)
+    edges = _edges(rest, k=k, decimals=decimals, units=units)
     if len(edges) < 2:
-        return np.repeat(edges, 2), np.full(len(edges), len(rest))
+        return np.repeat(edges, 2), np.full(len(edges), behind(np.zeros(len(rest), np.int64), 1, units)[0])
     places = np.clip(np.searchsorted(edges, rest, side="right") - 1, 0, len(edges) - 2)
+    if units is not None:
+        edges, places = _merged(edges, places, units, k=k)
+        return edges, behind(places, len(edges) - 1, units)[0]
     counts = np.bincount(places, minlength=len(edges) - 1)
     while len(counts) > 1 and counts.min() < k:
         between = max(int(counts.argmin()), 1)
@@ -55,25 +65,68 @@ def _bins(rest: np.ndarray, *, k: int, decimals: int | None) -> tuple[np.ndarray
     return edges, counts
 
 
-def _edges(rest: np.ndarray, *, k: int, decimals: int | None) -> np.ndarray:
+def _merged(edges: np.ndarray, places: np.ndarray, units: np.ndarray, *, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Merge bins that fewer than ``k`` units stand behind with neighbours; returns the edges left, and the bin of each row."""
+    bins = len(edges) - 1
+    members = [np.unique(units[places == number]) for number in range(bins)]
+    starts = list(range(bins))
+    while len(members) > 1 and min(map(len, members)) < k:
+        between = max(int(np.argmin([len(one) for one in members])), 1)
+        members[between - 1] = np.union1d(members[between - 1], members.pop(between))
+        starts.pop(between)
+    return np.append(edges[starts], edges[-1]), np.searchsorted(starts, places, side="right") - 1
+
+
+def _edges(rest: np.ndarray, *, k: int, decimals: int | None, units: np.ndarray | None) -> np.ndarray:
+    if units is not None and len(rest):
+        # one unit's rows beside one another count once: else a quantile would lie wherever one repeats itself
+        alone = np.diff(units, prepend=units[0] - 1) != 0
+        rest, units = rest[alone], units[alone]
     n = len(rest)
-    if n < k:
+    if n < k or units_in(np.ones(n, dtype=bool), units) < k:
         return np.empty(0)
     wanted = int(np.clip(n // (2 * k), 1, _MOST_BINS))
     starts = np.clip(np.rint(np.linspace(0, n, wanted + 1) - k / 2).astype(int), 0, n - k)
-    windows = rest[starts[:, None] + np.arange(k)]
+    windows = rest[starts[:, None] + np.arange(k) if units is None else _around(units, starts, k)]
+    outer = float(windows[0, -1]), float(windows[-1, 0])
     windows[0], windows[-1] = -_tamed(-windows[0][::-1]), _tamed(windows[-1])
-    exact = np.unique(windows.mean(1).clip(windows.min(1), windows.max(1)))
+    exact = windows.mean(1).clip(windows.min(1), windows.max(1))
+    # where few units have many rows, what is tamed at the ends lies around inner quantiles as well
+    if units is not None:
+        exact[1:-1] = exact[1:-1].clip(*np.sort(exact[[0, -1]]))
+    exact = np.unique(exact)
     gaps = np.diff(exact)
     near = np.minimum(np.append(gaps, np.inf), np.append(np.inf, gaps))
     if len(exact) == 1:
         near = np.ptp(windows, axis=1).max(keepdims=True)
-    least, most = _inside(rest, k=k, decimals=decimals)
+    least, most = _inside(rest, outer, decimals=decimals)
     edges = _round(exact, near, decimals)
     edges = np.unique(edges[(edges >= least) & (edges <= most)])
-    if len(edges) == 1 and not near[0] and np.count_nonzero(rest == edges[0]) < k:
+    if len(edges) == 1 and not near[0] and units_in(rest == edges[0], units) < k:
         return np.empty(0)
     return edges
+
+
+def _around(units: np.ndarray, starts: np.ndarray, k: int) -> np.ndarray:
+    """Return the places of the ``k`` rows of as many units that lie nearest to those from each start on, rising, shape (starts, k).
+
+    The first and the last hold the outermost ones.
+    """
+    n = len(units)
+    found = np.empty((len(starts), k), dtype=np.int64)
+    for number, start in enumerate(starts.tolist()):
+        middle = 0 if number == 0 else n - 1 if number == len(starts) - 1 else start + (k - 1) / 2
+        width = k
+        while True:
+            low, high = max(int(middle - width), 0), min(int(middle + width) + 1, n)
+            near = np.arange(low, high)
+            near = near[np.argsort(np.abs(near - middle), kind="stable")]
+            first = np.sort(np.unique(units[near], return_index=True)[1])
+            if len(first) >= k or high - low == n:
+                break
+            width *= 4
+        found[number] = np.sort(near[first[:k]])
+    return found
 
 
 def _tamed(window: np.ndarray) -> np.ndarray:
@@ -82,14 +135,14 @@ def _tamed(window: np.ndarray) -> np.ndarray:
     return np.minimum(window, median + 3 * (median - window[0]))
 
 
-def _inside(rest: np.ndarray, *, k: int, decimals: int | None) -> tuple[float, float]:
-    """Return the least and the greatest number that may be an edge: the extremes themselves only where ``k`` rows hold them."""
+def _inside(rest: np.ndarray, outer: tuple[float, float], *, decimals: int | None) -> tuple[float, float]:
+    """Return the least and the greatest number that may be an edge: the extremes only if the ``k``-th from either end (``outer``) are they."""
     least, most = float(rest[0]), float(rest[-1])
     grid = 10.0 ** (decimals or 0)
-    if rest[k - 1] > least:
+    if outer[0] > least:
         after = (np.floor(least * grid) + 1) / grid if decimals is not None else least
         least = float(max(after, np.nextafter(least, np.inf)))
-    if rest[-k] < most:
+    if outer[1] < most:
         before = (np.ceil(most * grid) - 1) / grid if decimals is not None else most
         most = float(min(before, np.nextafter(most, -np.inf)))
     return least, most
@@ -166,21 +219,23 @@ def mean(marginal: Numeric) -> float:
     return float(outcomes @ np.asarray(marginal.weights))
 
 
-def decimals_of(values: np.ndarray, type_: pa.DataType, *, k: int) -> int | None:
+def decimals_of(values: np.ndarray, type_: pa.DataType, *, k: int, units: np.ndarray | None = None) -> int | None:
     """Return how many digits after the point the numbers keep: by type for whole numbers, by looking for the others.
 
     Digits that fewer than ``k`` rows have do not count. None when the numbers have more than six.
     """
     if pa.types.is_integer(type_):
         return 0
-    seen = values[:: max(1, len(values) // 50_000)]
-    seen = seen[np.abs(seen) < _EXACT]
+    step = max(1, len(values) // 50_000)
+    seen, whose = values[::step], None if units is None else units[::step]
+    near = np.abs(seen) < _EXACT
+    seen, whose = seen[near], None if whose is None else whose[near]
     most = min(max(type_.scale, 0), _MOST_DECIMALS) if pa.types.is_decimal(type_) else _MOST_DECIMALS
     # sums and products of floats are off by some last bits: their own, or those of what they were made from
     noise = 1e-14 * np.abs(seen) + 1e-12 * np.median(np.abs(seen[seen != 0])) if seen.any() else np.zeros(len(seen))
     for digits in range(most + 1):
         unlike = np.abs(np.round(seen, digits) - seen) > noise
-        if np.count_nonzero(unlike) < k:
+        if units_in(unlike, whose) < k:
             return digits
     return None
 

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from mirror_profiles.columns import numeric
 from mirror_profiles.columns.kinds import Temporal, Tick
+from mirror_profiles.privacy import units_in
 
 # 0001-01-01 and 9999-12-31 23:59:59.999999 in microseconds since 1970-01-01: the years every engine and pandas-free Python can hold
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
@@ -28,20 +29,20 @@ def microseconds(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return plain.to_numpy(zero_copy_only=False), there
 
 
-def tick_of(micros: np.ndarray, *, k: int) -> int:
-    """Return the coarsest tick that all times but fewer than ``k`` are whole multiples of."""
+def tick_of(micros: np.ndarray, *, k: int, units: np.ndarray | None = None) -> int:
+    """Return the coarsest tick that all times but those of fewer than ``k`` rows, or units, are whole multiples of."""
     for tick in (Tick.DAY, Tick.HOUR, Tick.MINUTE, Tick.SECOND, Tick.MILLISECOND):
-        if np.count_nonzero(micros % tick) < k:
+        if units_in(micros % tick != 0, units) < k:
             return tick
     return Tick.MICROSECOND
 
 
-def fit(micros: np.ndarray, *, k: int) -> Temporal | None:
-    """Learn a marginal from microseconds, shape (rows,); None when fewer than ``k`` rows stand behind it."""
+def fit(micros: np.ndarray, *, k: int, units: np.ndarray | None = None) -> Temporal | None:
+    """Learn a marginal from microseconds, shape (rows,), as `numeric.fit` does from numbers."""
     if len(micros) < k:
         return None
-    tick = tick_of(micros, k=k)
-    ticks = numeric.fit((micros // tick).astype(float), k=k, decimals=0)
+    tick = tick_of(micros, k=k, units=units)
+    ticks = numeric.fit((micros // tick).astype(float), k=k, decimals=0, units=units)
     return None if ticks is None else Temporal(ticks, tick)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mirror_profiles.dependence.trees import Splits, grow
-from mirror_profiles.privacy import by_threshold, released_pools, released_runs
+from mirror_profiles.privacy import behind, by_threshold, released_pools, released_runs, units_in
 from mirror_profiles.profile import Aspect, Dependence, Explainer, Table, Tree
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def fit(
     rows = len(codes)
     if rows < 2 * _LEAST * k or len(np.unique(codes)) < 2:
         return _alone(codes, order, units, k=k, nominal=nominal) if always and rows >= k else None
+    if units is not None and units_in(codes >= 0, units) < 2 * k:
+        return _alone(codes, order, units, k=k, nominal=nominal) if always else None
     some = np.random.default_rng(0).choice(rows, min(rows, _MOST_SEARCHED), replace=False, shuffle=False)
     some.sort()
     classes = int(np.clip(np.sqrt(rows) / 3, 4, _TARGET_CLASSES))
@@ -218,15 +220,16 @@ def _shares(
         inner = level[splits.feature[level] >= 0]
         level = np.sort(np.concatenate([splits.left[inner], splits.left[inner] + 1]))
     counts, weights, across = (np.zeros((len(parents), size)) for _ in range(3))
-    in_all = None if units is None else _weights(np.zeros(len(codes), np.int64), units)
+    in_all = None if units is None else _voices(np.zeros(len(codes), np.int64), units)
     for level in reversed(levels):
         there = np.isin(node, level)
         mine, seen = node[there], codes[there]
-        weight = np.ones(len(mine)) if units is None else _weights(mine, units[there])
         place = mine.astype(np.int64) * size + seen
-        counts += np.bincount(place, minlength=counts.size).reshape(counts.shape)
-        weights += np.bincount(place, weight, counts.size).reshape(counts.shape)
-        across += np.bincount(place, weight if in_all is None else in_all[there], counts.size).reshape(counts.shape)
+        whose = None if units is None else units[there]
+        held, stand, voices = _standing(mine, place, whose, counts.shape, k=k)
+        counts += held
+        weights += stand
+        across += voices if in_all is None else np.bincount(place, in_all[there], counts.size).reshape(counts.shape)
         node = np.where(there, parents[node], node)
     for level in levels:
         base = shares[parents[level]]
@@ -241,7 +244,25 @@ def _shares(
     return shares[splits.leaves]
 
 
-def _weights(node: np.ndarray, units: np.ndarray) -> np.ndarray:
+def _standing(
+    node: np.ndarray, place: np.ndarray, units: np.ndarray | None, shape: tuple[int, int], *, k: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return for every entry (node, code) its mass in rows, how many units stand behind it, and the same as adds up over entries, of that shape.
+
+    Of what ``k`` units show the mass is that of `privacy.behind`. What fewer show may be put together with other entries: there each
+    unit has one voice, shared among its rows in the node, so that no unit is more than one of the units of whatever they make up.
+    """
+    nodes, size = shape
+    rows, stand = (one.reshape(shape) for one in behind(place, nodes * size, units))
+    if units is None:
+        return rows, stand, stand
+    voices = np.bincount(place, _voices(node, units), nodes * size).reshape(shape)
+    held, whose = behind(node, nodes, units)
+    usual = np.maximum(held / np.maximum(whose, 1), 1)[:, None]
+    return np.where(stand >= k, rows, voices * usual), np.where(stand >= k, stand, voices), voices
+
+
+def _voices(node: np.ndarray, units: np.ndarray) -> np.ndarray:
     """Return one over the number of rows that each row's unit has in its node, so that the sum over any rows is at most their units."""
     key = node.astype(np.int64) * (int(units.max(initial=0)) + 1) + units
     _, inverse, times = np.unique(key, return_inverse=True, return_counts=True)

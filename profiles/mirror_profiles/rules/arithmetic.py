@@ -120,7 +120,7 @@ def _confirmed(sheet: Sheet, name: str, term: Sum) -> Found | None:
         telling &= _matters(term, operand, frame, made.values, digits)
     support = int(telling.sum())
     varied = len(np.unique(mine.values[telling])) >= _LEAST_DISTINCT
-    if support < max(sheet.k, LEAST) or not varied:
+    if support < LEAST or not sheet.enough(telling) or not varied:
         return None
     if any(len(np.unique(frame[operand].values[frame[operand].there])) < 2 for operand in operands):
         return None

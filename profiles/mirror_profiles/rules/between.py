@@ -57,7 +57,8 @@ class Tied:
 
 def between(tied: Tied, known: Sequence[Found]) -> list[Found]:
     """Return the rules that rows obey along a foreign key; ``known`` are those found before, within the rows of both sides."""
-    if tied.child.rows < max(2 * tied.child.k, LEAST) or not (tied.rows >= 0).any():
+    everyone = np.ones(tied.child.rows, dtype=bool)
+    if tied.child.rows < LEAST or not tied.child.enough(everyone, 2) or not (tied.rows >= 0).any():
         return []
     found = [*_copied(tied)]
     if tied.whole and tied.key.child != tied.key.parent:
@@ -107,7 +108,7 @@ def _totals(tied: Tied) -> Iterator[Found]:
     there = tied.rows >= 0
     rows, parents = tied.rows[there], tied.parent.rows
     count = np.bincount(rows, minlength=parents)
-    if (count > 1).sum() < max(tied.parent.k, LEAST):
+    if (count > 1).sum() < LEAST or not tied.parent.enough(count > 1):
         return
     names = list(tied.parent.numbers())[:_MOST_NUMBERS]
     sums = [(term, np.bincount(rows, values[there], parents)) for term, values in _terms(tied.child)]
@@ -192,7 +193,7 @@ def _total(tied: Tied, name: str, wanted: np.ndarray, rule: Totals, count: np.nd
         varied = (
             len(np.unique(count)) > 1 and tied.parent.rows * spread(np.unique(count, return_inverse=True)[1]) >= LEAST
         )
-    if support < max(tied.parent.k, LEAST) or not varied:
+    if support < LEAST or not tied.parent.enough(telling) or not varied:
         return None
     done = Totals(rule.key, rule.column, rule.function, rule.term, rule.plus, childless, rule.digits)
     return tied.child.found(done, int(some.sum()), int(broken.sum()))
@@ -220,9 +221,14 @@ def _extremes(tied: Tied, rows: np.ndarray, there: np.ndarray, count: np.ndarray
                 ufunc.at(best, rows, theirs.values[there].astype(float))
                 some = count > 0
                 broken = int((some & ~(mine.there & (mine.values == best))).sum())
-                telling = int((some & (count > 1)).sum())
+                telling = some & (count > 1)
                 null = not mine.there[~some].any()
-                if broken <= MOST_EXCEPTIONS * some.sum() and telling >= max(tied.parent.k, LEAST) and null:
+                if (
+                    broken <= MOST_EXCEPTIONS * some.sum()
+                    and telling.sum() >= LEAST
+                    and tied.parent.enough(telling)
+                    and null
+                ):
                     rule = Totals(tied.key, name, function, Value(other), childless="null")
                     yield tied.child.found(rule, int(some.sum()), broken)
 
@@ -294,12 +300,13 @@ def _one_per(tied: Tied) -> Iterator[Found]:
         held = tied.child.held(name) if name not in tied.child.kept else {}
         if not 2 <= len(held) <= 3:
             continue
-        for value, rows in sorted(held.items(), key=str):
-            if rows < tied.child.k:
-                continue
+        for value, _ in sorted(held.items(), key=str):
             mine = tied.child.arrays[name]
             holds = pa.compute.equal(mine, pa.scalar(value, mine.type)).fill_null(False)
-            ones = np.bincount(parents, holds.to_numpy(zero_copy_only=False)[there], minlength=len(sizes))
+            holds = holds.to_numpy(zero_copy_only=False)
+            if not tied.child.enough(holds):
+                continue
+            ones = np.bincount(parents, holds[there], minlength=len(sizes))
             broken = int(((sizes > 0) & (ones != 1)).sum())
             if broken <= MOST_EXCEPTIONS * (sizes > 0).sum() and len(there) > (sizes > 0).sum():
                 yield tied.child.found(OnePer(tied.child.relation, name, value, tied.key.columns), crowded, broken)
@@ -395,7 +402,11 @@ def _open_end(child: Sheet, start: str, end: str) -> str | None:
     two = child.vector(end)
     ends = two.values[two.there]
     last = ends.max(initial=0)
-    if not len(ends) or (ends == last).sum() < child.k or child.vector(start).values.max(initial=0) > last:
+    if (
+        not len(ends)
+        or not child.enough(two.there & (two.values == last))
+        or child.vector(start).values.max(initial=0) > last
+    ):
         return None
     moment = np.datetime64(int(last), "us")
     return str(moment.astype("datetime64[D]") if pa.types.is_date32(child.arrays[end].type) else moment)

@@ -46,23 +46,29 @@ def discover(
     copied: Collection[RelationName],
     secret: Collection[tuple[RelationName, str]] = (),
     k: int,
+    units: Mapping[RelationName, np.ndarray | None],
 ) -> tuple[Found, ...]:
     """Return the rules found in ``tables``, those of single rows first; of relations in ``copied`` none is needed.
 
     ``parents`` gives for each foreign key, by its spelling, the parent's row of every row of the child's table, negative for none.
-    Relations in ``whole`` were read whole, others are samples. No rule holds a value of a column in ``secret``.
+    Relations in ``whole`` were read whole, others are samples. No rule holds a value of a column in ``secret``. ``units`` says whose each row is,
+    where it is no unit of its own.
     """
     found: list[Found] = []
     for name, table in tables.items():
         if name not in copied and table.num_columns:
             rows = np.unique(np.linspace(0, max(table.num_rows - 1, 0), min(table.num_rows, _MOST_ROWS)).astype(int))
-            some = table.take(rows) if len(rows) < table.num_rows else table
-            found += within(_sheet(schema, name, some, secret, k))
+            some, whose = table, units.get(name)
+            if len(rows) < table.num_rows:
+                some, whose = table.take(rows), None if whose is None else whose[rows]
+            found += within(_sheet(schema, name, some, secret, whose, k))
     for key in schema.foreign_keys:
         rows_ = parents.get(str(key))
         if rows_ is None or key.child in copied:
             continue
-        child, parent = (_sheet(schema, name, tables[name], secret, k) for name in (key.child, key.parent))
+        child, parent = (
+            _sheet(schema, name, tables[name], secret, units.get(name), k) for name in (key.child, key.parent)
+        )
         tied = Tied(key, child, parent, rows_, whole=key.child in whole and key.parent in whole)
         found += [one for one in between(tied, found) if not (isinstance(one.rule, Totals) and key.parent in copied)]
     linked = {(key.child, mine) for key in schema.foreign_keys for mine, _ in key.same}
@@ -70,7 +76,12 @@ def discover(
 
 
 def _sheet(
-    schema: Schema, name: RelationName, table: pa.Table, secret: Collection[tuple[RelationName, str]], k: int
+    schema: Schema,
+    name: RelationName,
+    table: pa.Table,
+    secret: Collection[tuple[RelationName, str]],
+    units: np.ndarray | None,
+    k: int,
 ) -> Sheet:
     relation = schema.relation(name)
     kept = {column for key in schema.parents_of(name) for column in (*key.columns, *key.deciding)}
@@ -82,7 +93,7 @@ def _sheet(
         if relation.column(column).generated is None
     }
     hidden = frozenset(column for column in arrays if (name, column) in secret)
-    return Sheet(name, arrays, k, frozenset(kept), hidden)
+    return Sheet(name, arrays, k, frozenset(kept), hidden, units)
 
 
 def _strongest(found: Sequence[Found], linked: set[tuple[RelationName, str]]) -> list[Found]:

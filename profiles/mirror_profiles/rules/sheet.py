@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mirror_profiles.columns import numeric
-from mirror_profiles.privacy import by_threshold
+from mirror_profiles.privacy import by_threshold, units_in
 from mirror_profiles.rules.evaluate import Vector, vector
 from mirror_profiles.rules.kinds import Found
 
@@ -38,6 +38,8 @@ class Sheet:
     """Columns that keys decide on: they explain others, and nothing explains them."""
     secret: frozenset[str] = frozenset()
     """Columns none of whose values may stand in a rule."""
+    units: np.ndarray | None = None
+    """Whose row each row is, int64; None where each is a unit of privacy of its own."""
     _vectors: dict[str, Vector] = field(default_factory=dict)
     _codes: dict[str, np.ndarray] = field(default_factory=dict)
     _digits: dict[str, int | None] = field(default_factory=dict)
@@ -66,6 +68,10 @@ class Sheet:
             self._codes[name] = np.unique(codes, return_inverse=True)[1]
         return self._codes[name]
 
+    def enough(self, rows: np.ndarray, times: int = 1) -> bool:
+        """Say whether rows, chosen by a mask, are those of as many units as the threshold asks for, or of some times as many."""
+        return units_in(rows, self.units) >= times * self.k
+
     def found(self, rule: Rule, support: int, exceptions: int = 0) -> Found:
         """Return a rule that was found in these rows, under their threshold."""
         return Found(rule, support, exceptions, released=by_threshold(self.k))
@@ -81,7 +87,9 @@ class Sheet:
             if pa.types.is_decimal(type_):
                 self._digits[name] = max(type_.scale, 0)
             else:
-                self._digits[name] = numeric.decimals_of(column.values[column.there].astype(float), type_, k=self.k)
+                values, there = column.values[column.there].astype(float), column.there
+                whose = None if self.units is None else self.units[there]
+                self._digits[name] = numeric.decimals_of(values, type_, k=self.k, units=whose)
         return self._digits[name]
 
     def numbers(self) -> Iterator[str]:

@@ -47,7 +47,7 @@ _LONGEST = 4
 
 def within(sheet: Sheet) -> list[Found]:
     """Return the rules that the rows of a relation obey, each with the rows in which it says something and those that break it."""
-    if sheet.rows < max(2 * sheet.k, LEAST):
+    if sheet.rows < LEAST or not sheet.enough(np.ones(sheet.rows, dtype=bool), 2):
         return []
     derived = [*_copies(sheet), *equations(sheet), *_spelled(sheet)]
     kept = _without_circles(derived)
@@ -205,7 +205,7 @@ def _nulls(sheet: Sheet, decided: set[str]) -> Iterator[Found]:
     leaders: list[str] = []
     for name in list(sheet.arrays)[:_MOST_COLUMNS]:
         missing = ~sheet.vector(name).there
-        if not sheet.k <= missing.sum() <= sheet.rows - sheet.k or name in sheet.kept:
+        if not (sheet.enough(missing) and sheet.enough(~missing)) or name in sheet.kept:
             continue
         if name in decided:
             leaders.append(name)  # its NULLs may lead others, but follow from its term
@@ -245,8 +245,8 @@ def _by_kind(sheet: Sheet, name: str, missing: np.ndarray) -> Iterator[Found]:
         for value, rows in held.items():
             truth, known = judged(Among(other, (value,)), {other: sheet.vector(other)})
             nulls = int(missing[truth & known].sum())
-            if rows < sheet.k:
-                continue  # so few rows release nothing
+            if not sheet.enough(truth & known):
+                continue  # so few release nothing
             if nulls == rows and share**rows < _RARE:
                 always.append(value)
             elif not nulls and (1 - share) ** rows < _RARE:
@@ -385,7 +385,7 @@ def _ordered(sheet: Sheet, low: str, high: str) -> Found | None:
     one, other = sheet.vector(low), sheet.vector(high)
     both = one.there & other.there
     many = int(both.sum())
-    if many < max(2 * sheet.k, LEAST):
+    if many < LEAST or not sheet.enough(both, 2):
         return None
     below = np.searchsorted(np.sort(other.values[both]), one.values[both], side="left")
     chance = float(below.mean())

@@ -465,11 +465,20 @@ def test_nothing_rests_on_fewer_than_k_units(
         mine = leaf == number
         # leaves are grown of rows and units that are there
         assert len(np.unique(units[mine])) >= min(k, len(np.unique(units)))
-        counts = np.bincount(target[mine], minlength=len(shares))
-        # a unit of many rows counts once, be it for many codes together
-        weight = 1 / np.bincount(units[mine])[units[mine]]
-        behind = np.bincount(target[mine], weight, len(shares))
+        counts, behind = np.zeros(len(shares)), np.zeros(len(shares))
+        times = np.bincount(units[mine])
+        for code in range(len(shares)):
+            held = np.bincount(units[mine & (target == code)])
+            counts[code], behind[code] = held.sum(), np.count_nonzero(held)
+            if owned and behind[code] >= k:
+                # whoever has most counts for no more than all others
+                counts[code] = min(held.sum(), 2 * (held.sum() - held.max()))
         alone = behind >= k
+        if owned:
+            # together with others a unit of many rows has one voice, be it for many codes; it is as loud as all usually are
+            voices = np.bincount(target[mine], 1 / times[units[mine]], len(shares))
+            usual = max(min(mine.sum(), 2 * (mine.sum() - times.max())) / np.count_nonzero(times), 1)
+            behind, counts = np.where(alone, behind, voices), np.where(alone, counts, voices * usual)
         if not counts[alone].sum():
             continue  # all but one run, if any, is said by the node above
         pool = ~alone

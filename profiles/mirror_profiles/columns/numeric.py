@@ -83,12 +83,16 @@ def _edges(rest: np.ndarray, *, k: int, decimals: int | None, units: np.ndarray 
         alone = np.diff(units, prepend=units[0] - 1) != 0
         rest, units = rest[alone], units[alone]
     n = len(rest)
-    if n < k or units_in(np.ones(n, dtype=bool), units) < k:
+    stand = units_in(np.ones(n, dtype=bool), units)
+    if stand < k:
         return np.empty(0)
     wanted = int(np.clip(n // (2 * k), 1, _MOST_BINS))
     starts = np.clip(np.rint(np.linspace(0, n, wanted + 1) - k / 2).astype(int), 0, n - k)
     windows = rest[starts[:, None] + np.arange(k) if units is None else _around(units, starts, k)]
     outer = float(windows[0, -1]), float(windows[-1, 0])
+    if stand < 2 * k:
+        # the lowest and the highest ones are partly the same
+        windows[0], windows[-1] = _tamed(windows[0]), -_tamed(-windows[-1][::-1])[::-1]
     windows[0], windows[-1] = -_tamed(-windows[0][::-1]), _tamed(windows[-1])
     exact = windows.mean(1).clip(windows.min(1), windows.max(1))
     # where few units have many rows, what is tamed at the ends lies around inner quantiles as well

@@ -49,7 +49,7 @@ class Card:
     unit: tuple[str, ...]
     """Relations of which a row, with all that hangs from it, is one unit."""
     named: bool
-    """Whether the configuration named the unit; else it is the row of the topmost owner."""
+    """Whether the configuration named the unit; else it is each row, or in mode ``dp`` the row of the topmost owner."""
     units: int
     """How many there are, to two significant digits; 0 for fewer than ``k``."""
     booked: Literal["committed", "reserved", "given back", "not in this ledger", "nowhere"]
@@ -149,6 +149,11 @@ def _exposed(profile: Profile, config: Config, *, named: bool) -> Iterator[Note]
 def _not_protected(profile: Profile, *, named: bool) -> Iterator[Note]:
     protection = profile.protection
     if protection is None:
+        return
+    if not protection.unit:
+        yield Note(
+            "unit", "none is named: each row is protected as if it were alone, not all rows of one owner together"
+        )
         return
     if not named:
         what = "none is named: whoever owns several rows of "

@@ -55,7 +55,7 @@ class Terms:
     """On what terms a profile is made."""
 
     unit: tuple[str, ...]
-    """Relations whose rows are the units of privacy; empty for the topmost owners."""
+    """Relations whose rows are the units of privacy; empty where none is named."""
     released: str
     """``threshold:k``, or ``dp``."""
     cap: float

@@ -420,7 +420,7 @@ def _notes(title: str, head: str, notes: Sequence[Note]) -> Iterator[Table]:
 def card_tables(card: Card) -> Iterator[Table]:
     """Yield whom a profile protects and how, what that has cost, what was withheld, and what is not protected."""
     protected = "a row" if not card.unit else f"a row of {', '.join(card.unit)}, with all that hangs from it"
-    units = f"{card.units:,}" if card.units else f"fewer than {card.k}"
+    units = f"{card.units:,}" if card.units else f"fewer than {card.k}" if card.unit else "as many as there are rows"
     how = f"nothing is told that fewer than {card.k} of them share"
     if card.mode == "dp":
         how = f"differential privacy, epsilon {card.epsilon:g}, delta {card.delta:g}"

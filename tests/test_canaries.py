@@ -211,7 +211,6 @@ def test_what_is_not_protected_is_what_the_documentation_says(world: World) -> N
     assert not {canary.told for canary in told if canary.told not in " ".join(text.split())}
 
 
-@pytest.mark.xfail(strict=True, reason="thresholds count rows, not units with everything that hangs from them")
 def test_a_unit_of_many_rows_is_one_unit(world: World) -> None:
     crowds = [canary for source in world.sources.values() for canary in source.crowd]
     assert not Scan(crowds).hits(world.written)

@@ -103,7 +103,7 @@ def test_a_card_says_what_is_not_protected(job: Path) -> None:
 def test_without_a_named_unit_a_card_says_so(job: Path) -> None:
     job.write_text(JOB.replace('unit = "shop.main.customer"\n', ""), encoding="utf-8")
     told = {note.where: note.what for note in carded(job).exposed}
-    assert told["unit"].startswith("none is named: whoever owns several rows of ")
+    assert told["unit"].startswith("none is named: each row is protected as if it were alone")
 
 
 def test_a_card_of_noise_says_what_was_paid_and_what_is_left(job: Path) -> None:

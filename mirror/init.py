@@ -403,6 +403,7 @@ k = 10    # nothing that fewer rows than this share is learned
 # unit = ["source.schema.relation"]    # whom to protect
 # mode = "dp"    # differential privacy for each of these units, instead of k; needs: pip install "dbmirror[dp]"
 # epsilon = 1.0
+# cap = 3.0    # what all such profiles together may spend on a unit
 
 # [compare]    # scores from 0 to 1 below which `mirror run` and `mirror compare` end with exit code 3
 # marginals = 0.9

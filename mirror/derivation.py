@@ -34,6 +34,7 @@ from mirror_profiles.rules.kinds import (
     Numbered,
     OnePer,
     RunningTotal,
+    Subtypes,
     Totals,
     Value,
     columns_of,
@@ -54,7 +55,7 @@ Place = tuple["RelationName", str]
 
 _BY_VALUE = (Aspect.MONTH, Aspect.WEEKDAY, Aspect.HOUR, Aspect.YEAR, Aspect.KIN_LEFT, Aspect.KIN_NEXT)
 """Aspects that are seen in values, and not in codes."""
-_FIRST = (CopiedFrom, Equals, Totals, Numbered, RunningTotal, MissingWhen, OnePer, Apart, Determines, Follows)
+_FIRST = (CopiedFrom, Equals, Totals, Numbered, RunningTotal, MissingWhen, Subtypes, OnePer, Apart, Determines, Follows)
 """Kinds of rule that derive a column, those that leave least open first."""
 
 
@@ -68,6 +69,7 @@ class Derivations:
     conditions: Mapping[RelationName, tuple[Bound, ...]]
     unkept: tuple[tuple[Rule, str], ...]
     """Rules that are not made true, and why."""
+    subtypes: tuple[Subtypes, ...] = ()
 
     def copied(self, name: RelationName, keys: Sequence[KeyPlan]) -> dict[str, FromParent]:
         """Return the columns of a relation that hold what their parent holds."""
@@ -107,12 +109,15 @@ def derivations(
             chosen.update(dict.fromkeys(targets, rule))
         else:
             unkept.append((rule, why))
+    subtypes = tuple(rule for rule in rules if isinstance(rule, Subtypes) and rule not in dict(unkept))
     conditions: dict[RelationName, list[Bound]] = {}
     for rule in rules:
         if isinstance(rule, Holds) and rule.relation not in copied and not _of_intervals(rule, chosen):
             bound = Bound(f"rule {spell(rule)}", rule.any_of, rule)
             conditions.setdefault(rule.relation, []).append(bound)
-    return Derivations(chosen, before, {name: tuple(found) for name, found in conditions.items()}, tuple(unkept))
+    return Derivations(
+        chosen, before, {name: tuple(found) for name, found in conditions.items()}, tuple(unkept), subtypes
+    )
 
 
 def _of_intervals(rule: Holds, chosen: Mapping[Place, Rule]) -> bool:
@@ -253,6 +258,8 @@ def _targets(rule: Rule) -> Iterator[Place]:
     if isinstance(rule, Apart):
         yield name, rule.start
         yield name, rule.end
+    elif isinstance(rule, Subtypes):
+        yield from () if rule.column is None else ((name, rule.column),)
     elif not isinstance(rule, Holds):
         yield name, rule.column
 
@@ -266,6 +273,8 @@ def _why_not(profile: Profile, rule: Rule, decided: Collection[Place], copied: C
     keyed = {column for key in profile.schema.parents_of(name) for column in (*key.columns, *key.deciding)}
     if any(column in keyed for _, column in _targets(rule)):
         return "its column is part of a foreign key, or says to whom one leads"
+    if isinstance(rule, Subtypes) and any(profile.relation(one.child).owner != str(one) for one in rule.keys):
+        return "other relations own the rows of one of them"
     if isinstance(rule, CopiedFrom | Follows | Totals) and rule.key.child == rule.key.parent:
         return "a row cannot wait for another of its own relation"
     return None

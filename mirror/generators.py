@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Numbered,
         OnePer,
         RunningTotal,
+        Subtypes,
         Totals,
     )
     from mirror_profiles.semantics import Meaning
@@ -174,7 +175,7 @@ class Constant:
 class Derived:
     """Follows by a rule from other columns, of the row or of rows tied to it; drawn is only what the rule leaves open."""
 
-    rule: Equals | Determines | MissingWhen | Numbered | OnePer | RunningTotal | Totals | Follows
+    rule: Equals | Determines | MissingWhen | Numbered | OnePer | RunningTotal | Totals | Follows | Subtypes
     base: Generator
     """What makes the values that the rule leaves open."""
     foreign_key: str | None = None

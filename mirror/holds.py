@@ -23,6 +23,7 @@ from mirror_profiles.rules.kinds import (
     Numbered,
     OnePer,
     RunningTotal,
+    Subtypes,
     Sum,
     Totals,
     Value,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _NAME = r'(?:"(?:[^"]|"")+"|[^\W\d]\w*)'
 _NAMES = rf"{_NAME}(?:\s*,\s*{_NAME})*"
+_LITERALS = re.compile(r"'(?:[^']|'')*'|/|-?\d+|TRUE|FALSE", re.IGNORECASE)
 _FORMS = {
     "determines": re.compile(rf"(?P<by>{_NAMES})\s+determines\s+(?P<column>{_NAME})"),
     "missing": re.compile(rf"(?P<column>{_NAME})\s+is\s+null\s+exactly\s+when\s+(?P<when>.+)", re.IGNORECASE | re.DOTALL),
@@ -55,6 +57,10 @@ _FORMS = {
     "totals": re.compile(
         rf"(?P<column>{_NAME})\s*=\s*(?P<function>sum|count|min|max)\((?P<child>[^:()]+):\s*(?P<term>.+?)\)"
         r"(?P<plus>(?:\s*[+-].+?)?)(?:\s+along\s+(?P<key>.+))?",
+        re.DOTALL,
+    ),
+    "subtypes": re.compile(
+        rf"(?P<every>exactly|at\s+most)\s+one\s+row\s+along\s+(?P<keys>.+?)(?:\s+as\s+(?P<column>{_NAME})\s+says:\s*(?P<values>.+))?",
         re.DOTALL,
     ),
     "parent": re.compile(
@@ -139,6 +145,8 @@ def _read(form: str, found: re.Match[str], relation: Relation, schema: Schema) -
             return RunningTotal(name, column("column"), column("amount"), column("order"), group("group"), digits)
         case "totals":
             return _totals(found, relation, schema)
+        case "subtypes":
+            return _subtypes(found, relation, schema)
         case _:
             keys = [
                 key for key in schema.parents_of(name) if key.parent.table == _bare(found["parent"]) and not key.when
@@ -171,6 +179,23 @@ def _totals(found: re.Match[str], relation: Relation, schema: Schema) -> Rule | 
         "null" if nullable else "zero",
         None if function in ("min", "max") else _digits(relation, column),
     )
+
+
+def _subtypes(found: re.Match[str], relation: Relation, schema: Schema) -> Subtypes:
+    known = [key for key in schema.foreign_keys if key.parent == relation.name]
+    keys = tuple(_key(known, one, found[0]) for one in found["keys"].split(";"))
+    values: list[tuple[bool | int | str, ...]] = [()]
+    for part in _LITERALS.findall(found["values"] or ""):
+        if part == "/":
+            values.append(())
+        elif isinstance(value := term(part, relation), Fixed):
+            values[-1] = (*values[-1], _plain(value))
+    column = None if found["column"] is None else _bare(found["column"])
+    if column is not None and len(values) != len(keys) + 1:
+        raise ConfigError(
+            f"rule {found[0]!r}: wanted values for each of {len(keys)} keys and for none, separated by '/'"
+        )
+    return Subtypes(keys, found["every"] == "exactly", column, tuple(values) if column is not None else ())
 
 
 def _plain(value: Fixed) -> bool | int | str:
@@ -207,6 +232,8 @@ def _mentioned(rule: Rule) -> set[str]:
             return {rule.column, *rule.group}
         case Apart():
             return {rule.start, rule.end, *rule.group}
+        case Subtypes():
+            return set() if rule.column is None else {rule.column}
         case RunningTotal():
             return {rule.column, rule.amount, rule.order, *rule.group}
         case _:

@@ -200,7 +200,7 @@ class _Planner:
         linked, copied = _same(keys, given), self.rules.copied(relation.name, keys)
         lent = {name: made for name, made in copied.items() if name not in {*given, *linked}}
         same = linked | lent
-        wanted = self._wanted(profile)
+        wanted, apart_from = self._beside_subtypes(profile, owner)
         plain = frozenset(column.name for column in profile.columns) - given - set(same)
         plain -= deciding_columns(self.profile.schema, relation.name)
         references = together(tuple(self._reference(relation, key) for key in keys), keys)
@@ -226,7 +226,8 @@ class _Planner:
         self.findings.extend(overlapping)
         rows = self._limited(relation, keys, choices, wanted)
         self._check_parents(relation, rows, keys)
-        planned = RelationPlan(relation, rows, keys, tuple(columns), None, tuple(choices.distinct))
+        distinct = tuple(choices.distinct)
+        planned = RelationPlan(relation, rows, keys, tuple(columns), None, distinct, apart_from=apart_from)
         planned, bounds = chosen_together(planned, bounds, self._referred_columns(relation))
         planned, unmade = close(planned, choices.open)
         if unmade:
@@ -492,6 +493,22 @@ class _Planner:
                 break
         return max(round(profile.rows * factor), 1 if profile.rows and factor else 0)
 
+    def _beside_subtypes(self, profile: RelationProfile, owner: str | None) -> tuple[int, tuple[RelationName, ...]]:
+        """Return the rows asked for, and the subtypes planned before of which no owner of a row may have one.
+
+        Where every parent has one of the subtypes, the last of them takes all that the others leave, unless its number is asked for.
+        """
+        wanted = self._wanted(profile)
+        rule = next((one for one in self.rules.subtypes if owner in {str(key) for key in one.keys}), None)
+        if rule is None:
+            return wanted, ()
+        others = {key.child: str(key) for key in rule.keys if str(key) != owner}
+        before = tuple(name for name, key in others.items() if name in self.planned and self.planned[name].owner == key)
+        if rule.every and len(before) == len(others) and self.config.rows_of(profile.name) is None:
+            left = self.planned[rule.keys[0].parent].rows - sum(self.planned[name].rows for name in before)
+            wanted = max(left, 0)
+        return wanted, before
+
     def _limited(self, relation: Relation, keys: Sequence[KeyPlan], choices: Choices, wanted: int) -> int:
         """Return as many of the wanted rows as their owners and the relation's own keys allow."""
         for key in keys:
@@ -553,7 +570,7 @@ class _Planner:
         from mirror.synthesize.room import may_exclude
 
         schema = self.profile.schema
-        if planned.presences:
+        if planned.presences or planned.apart_from:
             return True
         for key in planned.keys:
             parent = schema.relation(key.foreign_key.parent)

@@ -106,6 +106,8 @@ class RelationPlan:
     """What is kept by changing a column in rows too many; none waits for one after it."""
     presences: tuple[Presence, ...] = ()
     """Foreign keys whose NULLs are chosen together; no column is in two of them."""
+    apart_from: tuple[RelationName, ...] = ()
+    """Relations of the same owners of which no owner of a row has one: other subtypes."""
     full: frozenset[str] = frozenset()
     """Columns that are NULL in no row, though they might be, for keys to which NULLs are equal."""
 

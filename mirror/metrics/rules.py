@@ -34,6 +34,7 @@ from mirror_profiles.rules.kinds import (
     Product,
     Rule,
     RunningTotal,
+    Subtypes,
     Sum,
     Term,
     Totals,
@@ -78,6 +79,8 @@ def violations(rule: Rule, placed: Mapping[RelationName, Placed]) -> int | None:
             return _in_groups(rule, here)
         case Apart() | RunningTotal():
             return _in_order(rule, here)
+        case Subtypes():
+            return _subtypes(rule, here, placed)
         case _:
             assert_never(rule)
 
@@ -223,7 +226,7 @@ class _Speller:
                 column = self.column(atom.column)
                 return column.is_not(None) if atom.negated else column.is_(None)
             case Among():
-                column, values = self.column(atom.column), self._values(atom)
+                column, values = self.column(atom.column), self.values(atom)
                 return column.not_in(values) if atom.negated else column.in_(values)
             case Compares():
                 return self._compared(atom)
@@ -260,7 +263,7 @@ class _Speller:
             return literal(self._constant(beside.column, term.value), column.type)
         return self.term(term)
 
-    def _values(self, atom: Among) -> list[Any]:
+    def values(self, atom: Among) -> list[Any]:
         return [self._constant(atom.column, value) for value in atom.values]
 
     def _constant(self, column: str, value: bool | float | str) -> object:  # noqa: FBT001  # a constant of any kind
@@ -403,3 +406,31 @@ def _follows(rule: Follows, child: Placed, parent: Placed) -> int:
     joined = rows.join(above, and_(*(one == other for one, other in zip(mine, theirs, strict=True))))
     broken = spell.column(rule.column) < spell_above.column(rule.parent_column)
     return child.number(select(func.count()).select_from(joined).where(broken))
+
+
+def _subtypes(rule: Subtypes, parent: Placed, placed: Mapping[RelationName, Placed]) -> int | None:
+    from sqlalchemy import and_, case, exists, func, or_, select
+
+    above = parent.rows("a")
+    spell = _Speller(parent, above)
+    held: list[ColumnElement[bool]] = []
+    for number, key in enumerate(rule.keys):
+        child = placed.get(key.child)
+        if child is None or child.connector is not parent.connector:
+            return None
+        rows = child.rows(f"c{number}")
+        pairs = zip(_Speller(child, rows).columns(key.columns), spell.columns(key.parent_columns), strict=True)
+        met = and_(*(mine == theirs for mine, theirs in pairs))
+        held.append(exists().select_from(rows).where(met).correlate(above))
+    flags = [case((one, 1), else_=0).label(f"h{number}") for number, one in enumerate(held)]
+    said = () if rule.column is None else (spell.column(rule.column).label("v"),)
+    numbered = select(*flags, *said).select_from(above).subquery("n")
+    has: list[ColumnElement[Any]] = [numbered.c[f"h{number}"] for number in range(len(held))]
+    total = reduce(lambda one, other: one + other, has)
+    broken: list[ColumnElement[bool]] = [total != 1 if rule.every else total > 1]
+    if rule.column is not None:
+        spelled = [spell.values(Among(rule.column, values)) for values in rule.values]
+        of = [one == 1 for one in has] + [total == 0]
+        for mine, values in zip(of, spelled, strict=True):
+            broken.append(and_(mine, or_(numbered.c.v.is_(None), numbered.c.v.not_in(values))))
+    return parent.number(select(func.count()).select_from(numbered).where(or_(*broken)))

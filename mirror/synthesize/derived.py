@@ -25,6 +25,7 @@ from mirror_profiles.rules.kinds import (
     Numbered,
     OnePer,
     RunningTotal,
+    Subtypes,
     Sum,
     Totals,
     Value,
@@ -67,6 +68,8 @@ def derive(world: Synthesis, rows: Rows, plan: ColumnPlan, generator: Derived) -
             return _total(world, rows, rule, foreign_key, type_)
         case Follows():
             return _after(world, rows, plan, generator, rule)
+        case Subtypes():
+            return _told(world, rows, plan, rule)
         case _:
             assert_never(rule)
 
@@ -184,6 +187,25 @@ def _running(rows: Rows, rule: RunningTotal, foreign_key: str, type_: pa.DataTyp
 
 
 # ------------------------------------------------------------------------------------- of the row's children and parent
+
+
+def _told(world: Synthesis, rows: Rows, plan: ColumnPlan, rule: Subtypes) -> pa.Array:
+    """Let the column that says which subtype a row has hold what it holds for that one, drawn like it where there are several."""
+    which = np.full(len(rows), len(rule.keys))
+    for number, key in enumerate(rule.keys):
+        which[world.children(str(key), rows) > 0] = number
+    made = rows.base(plan.column)
+    uniforms = rows.uniforms(f"{plan.column} told")
+    for number, values in enumerate(rule.values):
+        right = pa.array(values, made.type) if values else pa.nulls(0, made.type)
+        holds = pc.is_in(made, value_set=right).to_numpy(zero_copy_only=False)
+        wrong = (which == number) & ~holds
+        if not len(right) or not wrong.any():
+            continue
+        donors = pc.drop_null(made.filter(pa.array(holds))) if holds.any() else right
+        drawn = donors.take(pa.array(np.floor(uniforms * len(donors)).astype(np.int64)))
+        made = pc.if_else(pa.array(wrong), drawn, made)
+    return made
 
 
 def _total(world: Synthesis, rows: Rows, rule: Totals, foreign_key: str, type_: pa.DataType) -> pa.Array:

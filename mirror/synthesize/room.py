@@ -158,6 +158,8 @@ def of_parents(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> Room |
         if other.finds is Finds.INJECTED and other.tied and group is None:
             group = _groups(world, relation, key, other)
             together = world.candidates(relation.name, str(other.foreign_key)).every_size()
+    for subtype in relation.apart_from if key.finds is Finds.OWNER else ():
+        most[np.diff(world.structure.ends(subtype)) > 0] = 0
     if group is None and bool((most >= relation.rows).all()):
         return None
     return Room(np.minimum(most, max(relation.rows, 1)), group, together)

@@ -71,6 +71,7 @@ _NAMES = frozenset(
             "RunningTotal.group",
         ),
         *("CopiedFrom.key", "CopiedFrom.column", "CopiedFrom.parent_column", "Totals.key", "Totals.column"),
+        *("Subtypes.keys", "Subtypes.column"),
         *("Follows.key", "Follows.column", "Follows.parent_column"),
         *("Protection.unit", "Protection.row_level", "Protection.second"),
     }

@@ -24,6 +24,7 @@ from mirror_profiles.rules.kinds import (
     columns_of,
 )
 from mirror_profiles.rules.sheet import Sheet
+from mirror_profiles.rules.subtypes import subtypes
 from mirror_profiles.rules.within import within
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ def discover(
         )
         tied = Tied(key, child, parent, rows_, whole=key.child in whole and key.parent in whole)
         found += [one for one in between(tied, found) if not (isinstance(one.rule, Totals) and key.parent in copied)]
+    made = set(whole) - set(copied)
+    for name in sorted({key.parent for key in schema.foreign_keys} & set(tables) & made, key=str):
+        shared = subtypes(schema, _sheet(schema, name, tables[name], secret, k), parents, made)
+        found += [shared] if shared is not None else []
     linked = {(key.child, mine) for key in schema.foreign_keys for mine, _ in key.same}
     return tuple(_strongest(found, linked))
 

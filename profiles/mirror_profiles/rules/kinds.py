@@ -262,6 +262,20 @@ class Follows:
     kind: Literal["follows"] = "follows"
 
 
+@dataclass(frozen=True, slots=True)
+class Subtypes:
+    """Along some foreign keys, each of which gives a parent one child at most, a parent has one child at most in all."""
+
+    keys: tuple[ForeignKey, ...]
+    every: bool = False
+    """Whether each parent has one."""
+    column: str | None = None
+    """The parent's column that says along which key."""
+    values: tuple[tuple[bool | int | str, ...], ...] = ()
+    """What it holds for each of the keys, in their order, and last where there is no child."""
+    kind: Literal["subtypes"] = "subtypes"
+
+
 Rule = Annotated[
     Holds
     | Equals
@@ -273,7 +287,8 @@ Rule = Annotated[
     | RunningTotal
     | CopiedFrom
     | Totals
-    | Follows,
+    | Follows
+    | Subtypes,
     Field(discriminator="kind"),
 ]
 
@@ -318,5 +333,7 @@ def relation_of(rule: Rule) -> RelationName:
             return rule.key.child
         case Totals():
             return rule.key.parent
+        case Subtypes():
+            return rule.keys[0].parent
         case _:
             return rule.relation

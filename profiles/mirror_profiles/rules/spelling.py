@@ -27,6 +27,7 @@ from mirror_profiles.rules.kinds import (
     Product,
     Rule,
     RunningTotal,
+    Subtypes,
     Sum,
     Term,
     Totals,
@@ -71,6 +72,11 @@ def spell(rule: Rule) -> str:
             return f"{_name(rule.column)} = {_totals(rule)} along {rule.key}"
         case Follows():
             return f"{_name(rule.column)} >= {rule.key.parent.table}.{_name(rule.parent_column)} along {rule.key}"
+        case Subtypes():
+            number = "exactly" if rule.every else "at most"
+            said = " / ".join(", ".join(map(_literal, values)) or "-" for values in rule.values)
+            by = f" as {_name(rule.column)} says: {said}" if rule.column is not None else ""
+            return f"{number} one row along {'; '.join(map(str, rule.keys))}{by}"
         case _:
             assert_never(rule)
 

@@ -66,6 +66,10 @@ def attack(
             findings.append(Finding(str(name), "not attacked: the configuration declares that it is taken as it is"))
             continue
         attacks += attack_relation(halves, found, mirrored, findings, k=config.privacy.k, seed=config.run.seed)
+    for metric in _ORDER:
+        drawn = ", ".join(one.where for one in attacks if one.metric == metric and one.drawn)
+        if drawn:
+            findings.append(Finding(metric, f"not all rows were looked at, but some drawn at random, of {drawn}"))
     return tuple(sorted(attacks, key=lambda one: _ORDER.index(one.metric))), tuple(findings)
 
 

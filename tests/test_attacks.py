@@ -69,6 +69,9 @@ def test_the_demo_passes_and_nothing_is_kept_of_its_figures(mirrored: Path) -> N
     assert {("exact match", name) for name in people} <= reached
     told = {finding.where for finding in report.findings if finding.what.startswith("not attacked")}
     assert {"crm.main.country", "support.main.agent"} <= told
+    drawn = next(finding.what for finding in report.findings if finding.where == "closest record")
+    assert "shop.main.order_line" in drawn
+    assert "crm.main.customer" not in drawn
     assert not mirror.compare(mirrored / "mirror.toml").attacks
 
 

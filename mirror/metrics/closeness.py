@@ -31,6 +31,7 @@ def closest_record(
     """
     if min(len(mirror), len(held_out), len(references)) < _FEWEST:
         return None
+    drawn = max(len(mirror), len(held_out)) > _MOST or len(references) > _MOST_REFERENCES
     mirror, held_out, references = (
         one if len(one) <= most else one.take(stream.permutation(len(one))[:most])
         for one, most in ((mirror, _MOST), (held_out, _MOST), (references, _MOST_REFERENCES))
@@ -40,4 +41,5 @@ def closest_record(
     hits = int((found < np.sort(expected)[nearer]).sum())
     chance = exceeding_interval(nearer, len(expected), len(found))
     low, high = share_interval(hits, len(found))
-    return Attack("closest record", where, len(found), hits / len(found), low, high, *chance, judged=False)
+    share = hits / len(found)
+    return Attack("closest record", where, len(found), share, low, high, *chance, judged=False, drawn=drawn)

@@ -36,6 +36,7 @@ def membership(
     """
     if len(strangers) < FEWEST or len(members) < FEWEST:
         return None
+    drawn = max(len(members), len(strangers)) > _MOST or len(mirror) > _MOST_REFERENCES
     members, strangers = _sampled(members, _MOST, stream), _sampled(strangers, _MOST, stream)
     mirror = _sampled(mirror, _MOST_REFERENCES, stream)
     order = stream.permutation(len(strangers))
@@ -55,17 +56,18 @@ def membership(
     is_member = np.arange(len(score)) >= 2 * size
     share = max(_OUTLYING, min(1.0, _FEWEST_OUTLYING / (2 * size)))
     outlying = far >= np.quantile(far, 1 - share)
-    return _recognised(where, score[outlying & is_member], score[outlying & ~is_member])
+    return _recognised(where, score[outlying & is_member], score[outlying & ~is_member], drawn=drawn)
 
 
-def _recognised(where: str, members: np.ndarray, strangers: np.ndarray) -> Attack | None:
+def _recognised(where: str, members: np.ndarray, strangers: np.ndarray, *, drawn: bool) -> Attack | None:
     if len(strangers) < FEWEST or not len(members):
         return None
     beyond = math.floor(FALSE_POSITIVES * len(strangers))
     threshold = np.sort(strangers)[-beyond - 1]
     hits = int((members > threshold).sum())
     chance = exceeding_interval(beyond, len(strangers), len(members))
-    return Attack("membership", where, len(members), hits / len(members), *share_interval(hits, len(members)), *chance)
+    low, high = share_interval(hits, len(members))
+    return Attack("membership", where, len(members), hits / len(members), low, high, *chance, drawn=drawn)
 
 
 def _sampled(points: Points, most: int, stream: np.random.Generator) -> Points:

@@ -63,6 +63,8 @@ class Attack:
     chance_high: float
     judged: bool = True
     """Whether it has a verdict at all: how near records lie proves nothing, and is never a pass."""
+    drawn: bool = False
+    """Whether there were too many rows to look at all of them, and some were drawn at random."""
 
     @property
     def passed(self) -> bool:

@@ -74,7 +74,7 @@ def discover(
         found += [one for one in between(tied, found) if not (isinstance(one.rule, Totals) and key.parent in copied)]
     made = set(whole) - set(copied)
     for name in sorted({key.parent for key in schema.foreign_keys} & set(tables) & made, key=str):
-        shared = subtypes(schema, _sheet(schema, name, tables[name], secret, k), parents, made)
+        shared = subtypes(schema, _sheet(schema, name, tables[name], secret, units.get(name), k), parents, made)
         found += [shared] if shared is not None else []
     linked = {(key.child, mine) for key in schema.foreign_keys for mine, _ in key.same}
     return tuple(_strongest(found, linked))

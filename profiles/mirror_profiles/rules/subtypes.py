@@ -53,13 +53,13 @@ def _said(sheet: Sheet, which: np.ndarray, keys: int) -> tuple[str | None, _Valu
     """Return the column that says which subtype a row has, and what it holds for each of them and for none."""
     for name, array in sheet.arrays.items():
         held = sheet.held(name) if name not in sheet.kept and not array.null_count else {}
-        if len(held) < 2 or min(held.values()) < sheet.k:
+        if len(held) < 2:
             continue
         places: list[list[bool | int | str]] = [[] for _ in range(keys + 1)]
         for value in sorted(held, key=str):
             holds = pc.equal(array, pa.scalar(value, array.type)).to_numpy(zero_copy_only=False)
             found: Sequence[int] = np.unique(which[holds]).tolist()
-            if len(found) != 1:
+            if len(found) != 1 or not sheet.enough(holds):
                 break
             places[found[0]].append(value)
         else:

@@ -22,6 +22,7 @@ COLUMNS = (
     *("month", "day", "hour", "carrier", "origin", "dest"),
     *("dep_delay", "arr_delay", "distance", "air_time"),
 )
+LISTED = ("carrier", "origin", "dest")
 EDGES = {
     "dep_delay": [*range(-20, 60, 5), *range(60, 240, 20), 240, 360, 600, 1400],
     "arr_delay": [*range(-60, 60, 5), *range(60, 240, 20), 240, 360, 600, 1400],
@@ -60,6 +61,9 @@ def _build(folder: Path) -> pd.DataFrame:
     listed = ", ".join(COLUMNS)
     with duckdb.connect(folder / "flights.db") as connection:
         connection.execute(f"ATTACH '{folder / 'all.db'}' AS old (READ_ONLY)")
+        for name in LISTED:
+            # what carriers and airports there are is public
+            connection.execute(f"CREATE TYPE {name} AS ENUM (SELECT DISTINCT {name} FROM old.flights ORDER BY 1)")
         connection.execute("CREATE TABLE plane (tailnum VARCHAR PRIMARY KEY)")
         connection.execute("INSERT INTO plane SELECT DISTINCT tailnum FROM old.flights WHERE tailnum IS NOT NULL")
         connection.execute(f"CREATE TABLE flight ({made}, tailnum VARCHAR REFERENCES plane (tailnum))")
@@ -87,7 +91,7 @@ def _profile(folder: Path, unit: str, epsilon: float) -> None:
 def _report(folder: Path, unit: str, epsilons: list[float], flights: pd.DataFrame) -> None:
     from mirror.api import sample
 
-    labels = {name: sorted(set(flights[name])) for name in ("carrier", "origin", "dest")}
+    labels = {name: sorted(set(flights[name])) for name in LISTED}
     real = _codes(flights, labels)
     for epsilon in epsilons:
         command = [sys.executable, __file__, "--child", str(folder), unit, str(epsilon)]

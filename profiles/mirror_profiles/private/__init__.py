@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _UNITS = 0.01
 """Share of the whole budget for how many units there are."""
-_ROWS, _FAN_OUTS = 0.05, 0.10
+_ROWS, _FAN_OUTS = 0.03, 0.10
 """Shares of a relation's budget: for how many rows it has, and how many children its rows have. The rest is for its columns."""
 _FOR_BOUND, _MOST_COUNTED = 0.3, 0.95
 """Of a relation's rows, those of units that are counted whole."""
@@ -192,9 +192,10 @@ class _World:
             )
             return
         budget = self.budgets[name]
+        rows, fan_outs_ = 0.0 if str(owner) in self.degrees else _ROWS, _FAN_OUTS if self._counted_keys(name) else 0.0
         self.counts[name] = self._count(name, budget.part(_ROWS))
         self._measure_degrees(name, budget.part(_FAN_OUTS))
-        left = budget.part(1 - _ROWS - _FAN_OUTS)
+        left = budget.part(1 - rows - fan_outs_)
         keys = _keyed(self.schema, read.relation)
         profiles, learned = learn(
             read.relation, read.table, keys, self._around(name), self.rows[name], left, self.findings
@@ -216,16 +217,20 @@ class _World:
         """Say whether the schema has it that a row belongs to the unit of the row that the key finds."""
         return str(key) in self.units.steps.get(key.child, ())[:1]
 
+    def _counted_keys(self, name: RelationName) -> list[ForeignKey]:
+        """Foreign keys whose fan-outs the relation's budget pays for: those along which its rows own others, and those to public relations."""
+        mine = [key for key in self.keys if key.parent == name and self._passes(key)]
+        return [*mine, *(key for key in self.keys if key.child == name and key.parent in self.copied)]
+
     def _measure_degrees(self, name: RelationName, budget: Budget) -> None:
         """Release how many children the relation's rows have, where these belong to the same unit."""
-        mine = [key for key in self.keys if key.parent == name and self._passes(key)]
-        public = [key for key in self.keys if key.child == name and key.parent in self.copied]
-        each = budget.part(1 / max(len(mine) + len(public), 1))
-        for key in mine:
+        keys = self._counted_keys(name)
+        each = budget.part(1 / max(len(keys), 1))
+        for key in (key for key in keys if key.parent == name):
             rows = self.found[str(key)][self._same(key)]
             counts = np.bincount(rows, minlength=self.reads[name].rows)
             self.degrees[str(key)] = fan_outs.degrees(counts, self.rows[name], each)
-        for key in public:
+        for key in (key for key in keys if key.child == name):
             rows = self.found[str(key)]
             parents = self.reads[key.parent].rows
             self.degrees[str(key)] = fan_outs.degrees_of_known(rows, parents, self.rows[name], each)

@@ -89,8 +89,10 @@ class Learned:
                 return self.marginal
 
 
-def learn(relation: Relation, column: Column, values: pa.Array, rows: Rows, budget: Budget, *, key: bool) -> Learned:
-    """Learn a column within a budget. A ``key`` says nothing but how often it is NULL."""
+def learn(
+    relation: Relation, column: Column, values: pa.Array, rows: Rows, budget: Budget, categories: Budget, *, key: bool
+) -> Learned:
+    """Learn a column within a budget. A ``key`` says nothing but how often it is NULL; ``categories`` is to discover those of text by."""
     type_ = values.type
     if key or column.native.lower() == "uuid":
         named = Identifier(UUID_MASK) if column.native.lower() == "uuid" else Identifier(None)
@@ -99,7 +101,7 @@ def learn(relation: Relation, column: Column, values: pa.Array, rows: Rows, budg
         codes = columns.encode(Boolean(0.5), values)
         return _counted(column, Boolean(0.5), codes, rows, budget, 0.0)
     if columns.is_text(type_):
-        return _text(relation, column, values, rows, budget)
+        return _text(relation, column, values, rows, budget, categories)
     if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
         return _number(column, values, rows, budget)
     if pa.types.is_temporal(type_):
@@ -243,7 +245,9 @@ def _reading(relation: Relation, column: Column) -> Reading | None:
     )
 
 
-def _text(relation: Relation, column: Column, values: pa.Array, rows: Rows, budget: Budget) -> Learned:
+def _text(
+    relation: Relation, column: Column, values: pa.Array, rows: Rows, budget: Budget, categories: Budget
+) -> Learned:
     if column.enum is not None:
         listed = Categorical(tuple(column.enum), (1 / len(column.enum),) * len(column.enum), 0.0)
         places = pc.index_in(values, value_set=pa.array(column.enum, values.type)).fill_null(-1)
@@ -252,7 +256,7 @@ def _text(relation: Relation, column: Column, values: pa.Array, rows: Rows, budg
     reading = _reading(relation, column)
     spent = 0.0
     if discovers(relation, column):
-        found, spent, budget = _discovered(column, values, rows, budget)
+        found, spent, budget = _discovered(column, values, rows, budget, categories)
         if found is not None:
             return found
     if reading is not None:
@@ -272,7 +276,9 @@ def _text(relation: Relation, column: Column, values: pa.Array, rows: Rows, budg
     return learned
 
 
-def _discovered(column: Column, values: pa.Array, rows: Rows, budget: Budget) -> tuple[Learned | None, float, Budget]:
+def _discovered(
+    column: Column, values: pa.Array, rows: Rows, budget: Budget, categories: Budget
+) -> tuple[Learned | None, float, Budget]:
     """Discover the values that many units have; None when they cover too little. With what it cost, and the budget that is left."""
     # in their own order: where a value stands must not depend on whose rows come first
     distinct = pc.unique(pc.drop_null(values))
@@ -287,12 +293,9 @@ def _discovered(column: Column, values: pa.Array, rows: Rows, budget: Budget) ->
     some = np.flatnonzero(held > 0)
     names = [str(name) for name in distinct.take(pa.array(some)).to_pylist()]
     most = 1 if rows.units is None else _MOST_PER_UNIT
-    third = budget.rho / 3
-    chosen = budget.account.discovered(
-        dict(zip(names, held[some].tolist(), strict=True)), most=most, rho=third, delta=budget.delta
-    )
-    spent = third if names else 0.0
-    left = replace(budget, rho=budget.rho - third, delta=0.0)
+    counts = dict(zip(names, held[some].tolist(), strict=True))
+    chosen = categories.account.discovered(counts, most=most, rho=categories.rho, delta=categories.delta)
+    spent, left = categories.rho, budget
     listed = sorted(chosen, key=lambda name: (-chosen[name], name))[:_MOST_CATEGORIES]
     if not listed:
         return None, spent, left

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from mirror_profiles.private.counting import Budget
     from mirror_profiles.profile import Dependence
 
-_COLUMNS, _CATEGORIES, _CHOICE, _PAIRS = 0.30, 0.12, 0.10, 0.48
+_COLUMNS, _CATEGORIES, _CHOICE, _PAIRS = 0.28, 0.16, 0.06, 0.50
 """Shares of a relation's budget: its columns one by one, the categories of text, which pairs tell of one another, and these pairs."""
+_OF_KEY = 0.2
+"""The part of other columns' budgets that one gets of which only NULLs are counted."""
 _COARSE = 16
 """Groups of a column's codes while pairs are compared."""
 _FINE = 128
@@ -35,10 +37,8 @@ _EXACT = 16
 """Scores are whole numbers of this part of a row's least weight."""
 _LOST = 0.5
 """Of a table's noise, what is not taken away by what is known of its margins."""
-_NOISE = 0.10
+_NOISE = 3.0
 """Of a table's rows, as many as noise may move: a pair's groups are so few that it moves no more."""
-_DOUBT = 2.0
-"""Standard deviations of noise: rows of a table that hold less say nothing of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +92,14 @@ def _columns(
     text = [column for column in spends if column.name not in keys and columns.discovers(relation, column)]
     # what nobody needs for categories is for the columns
     share = _COLUMNS + (0 if text else _CATEGORIES)
-    each = replace(budget.part(share / max(len(spends), 1)), delta=0.0)
-    extra = replace(budget, rho=budget.rho * _CATEGORIES / max(len(text), 1), delta=budget.delta / max(len(text), 1))
+    weight = {column.name: _OF_KEY if column.name in keys else 1.0 for column in spends}
+    categories = budget.part(_CATEGORIES / max(len(text), 1))
+    categories = replace(categories, delta=budget.delta / max(len(text), 1))
     found = []
     for column in made:
-        part = replace(each, rho=each.rho + extra.rho, delta=extra.delta) if column in text else each
+        part = budget.part(share * weight.get(column.name, 0.0) / max(sum(weight.values()), 1e-9))
         values = table.column(column.name).combine_chunks()
-        one = columns.learn(relation, column, values, rows, part, key=column.name in keys)
+        one = columns.learn(relation, column, values, rows, part, categories, key=column.name in keys)
         if one.withheld:
             what = "values that few units have were not released; those that were stand for them"
             findings.append(Finding(f"{relation.name}.{column.name}", what))
@@ -247,8 +248,7 @@ def _leaves(other: Learned, pair: _Pair) -> np.ndarray:
     rows = None
     if isinstance(pair.one, Learned):
         rows = np.bincount(groups, pair.one.margin.shares, pair.counts.shape[0])
-    doubt = _DOUBT * pair.scale * np.sqrt(pair.counts.shape[1])
-    return tables.spread(tables.fitted(pair.counts, rows, columns_, doubt), mine, shares)
+    return tables.spread(tables.fitted(pair.counts, rows, columns_, pair.scale), mine, shares)
 
 
 def _profile(one: Learned, found: tuple[np.ndarray, _Pair] | None) -> ColumnProfile:

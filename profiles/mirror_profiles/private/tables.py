@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from mirror_profiles.privacy import Released
 
 _ROUNDS = 50
-"""Of fitting a table to its margins; each halves what is left of the difference or better."""
+"""Of fitting a table to its margins."""
+_LEAST_SURE = 1.5
+"""Standard deviations of noise below which what a block holds beyond expectation is taken for noise."""
 
 
 @dataclass(slots=True)
@@ -72,22 +74,49 @@ def grouped(shares: np.ndarray, order: np.ndarray, most: int, *, nominal: bool) 
     return groups
 
 
-def fitted(table: np.ndarray, rows: np.ndarray | None, columns: np.ndarray, doubt: float) -> np.ndarray:
+def fitted(table: np.ndarray, rows: np.ndarray | None, columns: np.ndarray, scale: float) -> np.ndarray:
     """Return the shares of the columns in each row of a noisy table (float64, shape (rows, columns)) that agree with the margins.
 
-    ``rows`` are the rows' shares, None where the table alone tells them, ``columns`` the columns' shares. A row that holds less than
-    ``doubt`` says what ``columns`` do.
+    ``rows`` are the rows' shares, None where the table alone tells them, ``columns`` the columns' shares, ``scale`` is the noise of an entry.
+    Noise is taken out in three ways: by leaving out small entries, which suits a table of few; by blocks, which suits one where neighbours are
+    alike; or by independence. The one whose expected error is least is taken (Stein 1981, theorem 1).
     """
-    total = float(table.sum())
-    held = table.sum(1) if rows is None else rows * total
-    found = on_simplex(table, total)
-    unsure = held <= doubt
-    found = np.where(unsure[:, None], held[:, None].clip(0) * columns, found)
-    wanted = held.clip(0) / max(held.clip(0).sum(), 1e-300)
-    found = found + 1e-9 * max(total, 1.0) * columns / len(found)
+    total = max(float(table.sum()), 0.0)
+    held = on_simplex(table.sum(1), total) if rows is None else rows * total
+    apart = np.outer(held, columns)
+    few = on_simplex(table, total)
+    smooth, steps = _by_blocks(table, apart, scale)
+    ways = ((few, int(np.count_nonzero(few))), (smooth, steps), (apart, 0))
+    # what all of them have in common in the estimate is left out
+    found, _ = min(ways, key=lambda way: float(((way[0] - table) ** 2).sum()) + 2 * scale**2 * way[1])
+    return _raked(found, held / max(float(held.sum()), 1e-300), columns)
+
+
+def _by_blocks(table: np.ndarray, apart: np.ndarray, scale: float) -> tuple[np.ndarray, int]:
+    """Approach a table from independence by ever smaller blocks; with how many of them had a say.
+
+    What a block holds beyond what is expected counts as far as it exceeds its noise (the non-negative garrote, Breiman 1995).
+    """
+    found, steps, parts = apart.copy(), 0, 2
+    while parts < 2 * max(table.shape):
+        across, along = (np.arange(size) * min(parts, size) // size for size in table.shape)
+        places = across[:, None] * (int(along[-1]) + 1) + along[None, :]
+        seen, expected, size = (np.bincount(places.ravel(), one.ravel()) for one in (table, found, np.ones_like(table)))
+        beyond = seen - expected
+        least = (_LEAST_SURE * scale) ** 2 * size
+        steps += int(np.count_nonzero(beyond**2 > least))
+        kept = expected + beyond * np.maximum(0, 1 - least / np.maximum(beyond**2, 1e-300))
+        found *= (kept.clip(0) / np.maximum(expected, 1e-300))[places]
+        parts *= 2
+    return found, steps
+
+
+def _raked(table: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Fit a table to its margins (Deming and Stephan 1940); return each row's shares, those of ``columns`` where nothing is known."""
+    found = table + 1e-9 * max(float(table.sum()), 1.0) * columns / len(table)
     for _ in range(_ROUNDS):
-        found *= (columns / np.maximum(found.sum(0), 1e-300))[None, :]
-        found *= (wanted / np.maximum(found.sum(1), 1e-300))[:, None]
+        found = found * (columns / np.maximum(found.sum(0), 1e-300))[None, :]
+        found *= (rows / np.maximum(found.sum(1), 1e-300))[:, None]
     mass = found.sum(1, keepdims=True)
     return np.where(mass > 0, found / np.maximum(mass, 1e-300), columns)
 

@@ -56,14 +56,14 @@ def _build(folder: Path) -> pd.DataFrame:
     import duckdb
 
     nycflights13(folder / "all.db")
-    types = dict.fromkeys(("carrier", "origin", "dest"), "VARCHAR") | dict.fromkeys(EDGES, "DOUBLE")
+    types = {name: f"{name}_name" for name in LISTED} | dict.fromkeys(EDGES, "DOUBLE")
     made = ", ".join(f"{name} {types.get(name, 'INTEGER')}" for name in COLUMNS)
     listed = ", ".join(COLUMNS)
     with duckdb.connect(folder / "flights.db") as connection:
         connection.execute(f"ATTACH '{folder / 'all.db'}' AS old (READ_ONLY)")
         for name in LISTED:
             # what carriers and airports there are is public
-            connection.execute(f"CREATE TYPE {name} AS ENUM (SELECT DISTINCT {name} FROM old.flights ORDER BY 1)")
+            connection.execute(f"CREATE TYPE {name}_name AS ENUM (SELECT DISTINCT {name} FROM old.flights ORDER BY 1)")
         connection.execute("CREATE TABLE plane (tailnum VARCHAR PRIMARY KEY)")
         connection.execute("INSERT INTO plane SELECT DISTINCT tailnum FROM old.flights WHERE tailnum IS NOT NULL")
         connection.execute(f"CREATE TABLE flight ({made}, tailnum VARCHAR REFERENCES plane (tailnum))")

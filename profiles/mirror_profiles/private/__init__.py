@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mirror_connectors.base import Reader
     from mirror_connectors.schema import ForeignKey, Relation, RelationName, Schema
     from mirror_profiles.measure import Progress
+    from mirror_profiles.noise import Noisy
     from mirror_profiles.private.column import Learned
     from mirror_profiles.units import Units
 
@@ -93,6 +94,7 @@ class _World:
     reads: dict[RelationName, Read] = field(default_factory=dict)
     found: dict[str, np.ndarray] = field(default_factory=dict)
     units: Units = None  # type: ignore[assignment]
+    units_released: Noisy = None  # type: ignore[assignment]
     accounts: dict[RelationName, Account] = field(default_factory=dict)
     budgets: dict[RelationName, Budget] = field(default_factory=dict)
     rows: dict[RelationName, Rows] = field(default_factory=dict)
@@ -125,6 +127,9 @@ class _World:
         self.owner = {name: key for name, key in declared.items() if name not in self.copied}
         self.units = units_of(self.schema, self.found, self.owner, rows, unit=unit, public=self.copied)
         self._share()
+        self.units_released = self.accounts[self.units.roots[0]].counts(
+            np.array([self.units.count]), sensitivity=1, grid=1, rho=self.rho * _UNITS
+        )
 
     def _share(self) -> None:
         """Give each relation its part of its units' budget, by how many columns it has."""
@@ -159,10 +164,7 @@ class _World:
 
     def protection(self, epsilon: float, delta: float) -> Protection:
         """Say whom the profile protects, and at what price."""
-        noisy = self.accounts[self.units.roots[0]].counts(
-            np.array([self.units.count]), sensitivity=1, grid=1, rho=self.rho * _UNITS
-        )
-        number = max(float(noisy.values[0]), 0.0)
+        number = max(float(self.units_released.values[0]), 0.0)
         step = 10 ** max(len(str(int(number))) - 2, 0)
         second = [
             str(key) for key in self.keys if {key.child, key.parent} <= self.units.ids.keys() and not self._passes(key)
@@ -175,7 +177,7 @@ class _World:
             epsilon,
             delta,
             self.rho,
-            released=by_mechanism("gaussian", noisy.rho),
+            released=by_mechanism("gaussian", self.units_released.rho),
         )
 
     # ----------------------------------------------------------------------------------------------------- one relation
@@ -197,8 +199,10 @@ class _World:
         self._measure_degrees(name, budget.part(_FAN_OUTS))
         left = budget.part(1 - rows - fan_outs_)
         keys = _keyed(self.schema, read.relation)
+        units = self.counts[name][0] if self.rows[name].units is None else float(self.units_released.values[0])
+        around = self._around(name)
         profiles, learned = learn(
-            read.relation, read.table, keys, self._around(name), self.rows[name], left, self.findings
+            read.relation, read.table, keys, around, self.rows[name], left, self.findings, units=units
         )
         self.codes[name] = learned
         number, rho = self.counts[name]

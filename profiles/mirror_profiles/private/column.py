@@ -220,7 +220,8 @@ def _gridded(column: Column, found: _Steps, rows: Rows, budget: Budget, spent: f
         return noisy
 
     cells = public.refined(public.coarse(found.kind, found.per_day or 1), found.per_day, count)
-    left = budget.part(1 - _FOR_CELLS)
+    # what was not needed for cells is for the rows in them
+    left = replace(budget, rho=budget.rho - sum(paid[1:]))
     if not len(cells):
         return _counted(column, Empty(withheld=True), found.there.astype(np.int16), rows, left, sum(paid))
     even = np.full(len(cells), 1 / len(cells))

@@ -18,7 +18,7 @@ _LADDER = 24
 _FOR_BOUND = 0.1
 """Share of a table's budget that goes to its bound."""
 _SURE = 4.0
-_UNBOUND = 0.5
+_UNBOUND = 0.15
 """Of the rows of all units, about the share that units within the bound have."""
 
 
@@ -37,11 +37,11 @@ class Budget:
 
 def counted(cells: np.ndarray, size: int, rows: Rows, budget: Budget) -> Noisy:
     """Release how many rows lie in each cell (int64, shape (rows,), below ``size``; negative ones are left out)."""
-    clip, left = 1, budget
-    if rows.units is not None:
-        clip = bounded(contributions.norms(cells, size, rows), budget.part(_FOR_BOUND), _UNBOUND)
-        left = budget.part(1 - _FOR_BOUND)
-    return within(cells, size, rows, clip, left)
+    if rows.units is None:
+        return within(cells, size, rows, 1, budget)
+    clip = bounded(contributions.norms(cells, size, rows), budget.part(_FOR_BOUND), _UNBOUND)
+    found = within(cells, size, rows, clip, budget.part(1 - _FOR_BOUND))
+    return replace(found, rho=budget.rho)
 
 
 def within(cells: np.ndarray, size: int, rows: Rows, clip: int, budget: Budget) -> Noisy:

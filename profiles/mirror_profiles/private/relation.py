@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from mirror_profiles.private.counting import Budget
     from mirror_profiles.profile import Dependence
 
-_COLUMNS, _CATEGORIES, _CHOICE, _PAIRS = 0.28, 0.16, 0.06, 0.50
-"""Shares of a relation's budget: its columns one by one, the categories of text, which pairs tell of one another, and these pairs."""
+_CATEGORIES, _CHOICE = 0.16, 0.06
+"""Shares of a relation's budget: for the categories of text, and which pairs tell of one another."""
+_PAIRS, _PAIRS_OF_FEW = 0.5, 0.2
+"""The same for these pairs, and where noise leaves little to see. The rest is for columns one by one."""
+_FEW = 2_000.0
+"""Units times the root of rho, below which noise leaves little to see."""
 _OF_KEY = 0.2
 """The part of other columns' budgets that one gets of which only NULLs are counted."""
 _COARSE = 16
@@ -64,34 +68,44 @@ def learn(
     rows: Rows,
     budget: Budget,
     findings: list[Finding],
+    *,
+    units: float,
 ) -> tuple[tuple[ColumnProfile, ...], dict[str, Learned]]:
     """Learn a relation's columns within a budget, with what each says of the others.
 
-    ``keys`` are columns that name rows, of which nothing is learned but NULLs; ``around`` is what is known of rows before they are drawn.
-    Returns columns in the order in which they are to be drawn, and their codes.
+    ``keys`` are columns that name rows, of which nothing is learned but NULLs; ``around`` is what is known of rows before they
+    are drawn; ``units`` is about how many units there are. Returns columns in the order in which they are to be drawn, and
+    their codes.
     """
-    learned = _columns(relation, table, keys, rows, budget, findings)
+    pairs_share = _PAIRS if units * np.sqrt(budget.rho) > _FEW else _PAIRS_OF_FEW
+    learned = _columns(relation, table, keys, rows, budget, 1 - pairs_share, findings)
     free = [
         one
         for one in learned
         if one.size > 1 and not (one.name in keys or (one.size == 2 and not one.margin.counts[0]))
     ]
-    chooser = _Chooser(relation, free, around, rows, budget)
+    chooser = _Chooser(relation, free, around, rows, budget, pairs_share)
     pairs, order = chooser.pairs()
-    found = _tables(pairs, rows, budget.part(_PAIRS))
+    found = _tables(pairs, rows, budget.part(pairs_share))
     order += [one.name for one in learned]
     profiles = {one.name: _profile(one, found.get(one.name)) for one in learned}
     return tuple(profiles[name] for name in dict.fromkeys(order)), {one.name: one for one in learned}
 
 
 def _columns(
-    relation: Relation, table: pa.Table, keys: frozenset[str], rows: Rows, budget: Budget, findings: list[Finding]
+    relation: Relation,
+    table: pa.Table,
+    keys: frozenset[str],
+    rows: Rows,
+    budget: Budget,
+    share: float,
+    findings: list[Finding],
 ) -> list[Learned]:
     made = [column for column in relation.columns if column.generated is None]
     spends = [column for column in made if column.nullable or column.name not in keys]
     text = [column for column in spends if column.name not in keys and columns.discovers(relation, column)]
     # what nobody needs for categories is for the columns
-    share = _COLUMNS + (0 if text else _CATEGORIES)
+    share -= _CHOICE + (_CATEGORIES if text else 0)
     weight = {column.name: _OF_KEY if column.name in keys else 1.0 for column in spends}
     categories = budget.part(_CATEGORIES / max(len(text), 1))
     categories = replace(categories, delta=budget.delta / max(len(text), 1))
@@ -111,13 +125,13 @@ class _Chooser:
     """Chooses what explains each column: one pair after another, each time the one that is told apart from independence best."""
 
     def __init__(
-        self, relation: Relation, free: list[Learned], around: list[Known], rows: Rows, budget: Budget
+        self, relation: Relation, free: list[Learned], around: list[Known], rows: Rows, budget: Budget, share: float
     ) -> None:
         self.times = {one.name for one in free if temporal.is_moment(relation.column(one.name).type)}
         self.free, self.around, self.rows = free, around, rows
         self.budget = budget.part(_CHOICE)
         self.each = max(len(free), 1)
-        self.pair = budget.part(_PAIRS / self.each)
+        self.pair = budget.part(share / self.each)
         self.groups: dict[int, np.ndarray] = {}
         self.heights: dict[int, int] = {}
         nodes: list[Known | Learned] = [*free, *around]

@@ -17,10 +17,13 @@ COST_ROWS = 1_000
 
 
 def main() -> None:
-    console = Console(soft_wrap=True)
+    console = Console(width=120)
+    start = time.process_time()
+    lexicon()
+    once = time.process_time() - start
     known = [relation for relation in labelled() if not relation.held_out]
     apart = [relation for relation in labelled() if relation.held_out]
-    table = Table("columns", "names", "relations", "columns ", "identifiers", "recall", "precision", "right meaning")
+    table = Table("set", "names", "relations", "columns", "identifiers", "recall", "precision", "right meaning")
     scores = []
     for what, relations in (("developed on", known), ("held out", apart), ("all", labelled())):
         for hidden in (False, True):
@@ -31,7 +34,7 @@ def main() -> None:
     for what, hidden, score in scores:
         if what == "all" and "--each" in sys.argv:
             console.print(f"{'hidden' if hidden else 'meaningful'}: missed {score.missed}, mistaken {score.mistaken}")
-    console.print(_cost(list(labelled())[::5]))
+    console.print(_cost(list(labelled())[::5], once))
 
 
 def _row(score: Score) -> tuple[str, ...]:
@@ -40,10 +43,7 @@ def _row(score: Score) -> tuple[str, ...]:
     return str(len(score.judged)), str(true), *shares
 
 
-def _cost(relations: list[Labelled]) -> str:
-    start = time.process_time()
-    lexicon()
-    once = time.process_time() - start
+def _cost(relations: list[Labelled], once: float) -> str:
     tables = [(described(one, hidden=True), one.table(COST_ROWS)) for one in relations]
     for relation, table in tables[:3]:  # validators are imported when they are first asked
         read_relation(relation, table.rename_columns(relation.column_names))

@@ -36,6 +36,7 @@ _SHAPES: tuple[tuple[Meaning, str, str], ...] = (
         r"^((25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(25[0-5]|2[0-4]\d|1?\d?\d)(/\d\d?)?$",
         "values are IPv4 addresses",
     ),
+    (Meaning.NATIONAL_ID, r"^\d{3}-\d{2}-\d{4}$", "values have the form of social security numbers"),
     (Meaning.MAC, r"^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$", "values are hardware addresses"),
     (Meaning.IPV6, r"^[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){2,7}(/\d{1,3})?$", "values are IPv6 addresses"),
     (Meaning.VIN, r"^[A-HJ-NPR-Z0-9]{17}$", "values have the form of vehicles' numbers"),

@@ -213,6 +213,43 @@ def test_a_file_is_read_and_its_folder_stays_as_it_is(
     assert [path.name for path in kept.iterdir()] == ["shop.db"]
 
 
+def other_urls(url: str, folder: Path) -> list[str]:
+    """Return six URLs more of the same database."""
+    parts = urlsplit(url)
+    if parts.scheme in ("sqlite", "duckdb"):
+        file = Path(unquote(url.partition(":///")[2]))
+        (folder / "linked").symlink_to(file)
+        (folder / "hard").hardlink_to(file)
+        (folder / "away").symlink_to(file.parent)
+        paths = (f"{file.parent}/../{file.parent.name}/{file.name}", f"{file.parent}//{file.name}", "linked", "hard")
+        encoded = "".join(f"%{ord(letter):02x}" for letter in file.name)
+        return [f"{parts.scheme}:///{path}" for path in (*paths, f"away/{file.name}", f"{file.parent}/{encoded}")]
+    account, _, place = parts.netloc.rpartition("@")
+    local = parts._replace(netloc=f"{account}@localhost:{place.rpartition(':')[2]}").geturl()
+    schemes = ("postgres", "postgresql+psycopg") if parts.scheme == "postgresql" else ("mariadb", "mysql+pymysql")
+    changed = [parts._replace(scheme=scheme).geturl() for scheme in schemes]
+    return [local, *changed, *(f"{one}?lock_timeout=3" for one in (url, local, changed[0]))]
+
+
+def test_a_source_is_no_target_by_any_of_its_urls(
+    engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the rows of the target to be replaced: nothing is written."""
+    url = make_shop(engine_url)
+    execute(url, "INSERT INTO customer VALUES (1, 'x', 20, NULL)")
+    (tmp_path / "job").mkdir()
+    monkeypatch.chdir(tmp_path / "job")
+    others = other_urls(url, tmp_path / "job")
+    assert len(set(others) - {url}) == 6
+    for other in others:
+        file = tmp_path / "job" / "mirror.toml"
+        file.write_text(JOB.format(url, other), encoding="utf-8")
+        with pytest.raises(ConfigError, match="is the same one; give"):
+            api.run(file)
+        assert [one for one in api.check(file).problems if "is the same one" in one.what]
+    assert execute(url, "SELECT id, email, age FROM customer") == [(1, "x", 20)]
+
+
 # --------------------------------------------------------------------------------------------------------------- rights
 
 

@@ -62,6 +62,7 @@ def test_no_unit_moves_what_a_mechanism_is_given_further_than_it_is_told(
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 7))
+@settings(max_examples=30)
 def test_contributions_are_bounded_exactly(seed: int, exponent: int) -> None:
     draw, clip = np.random.default_rng(seed), 1 << exponent
     units = draw.zipf(1.3, 300).clip(0, 40)
@@ -222,7 +223,7 @@ def test_a_profile_says_what_noise_lets_it_say() -> None:
 
 
 def test_linked_databases_are_mirrored_from_what_noise_let_through(tmp_path: Path) -> None:
-    build(tmp_path, customers=250)
+    build(tmp_path, customers=120)
     file = tmp_path / "mirror.toml"
     file.write_text(
         CONFIG.replace("[privacy]\n", '[privacy]\nmode = "dp"\nepsilon = 2.0\nunit = ["crm.main.customer"]\n')
@@ -295,7 +296,7 @@ def _seen(monkeypatch: pytest.MonkeyPatch) -> bool:
     rows = world(0, customers=300)
     before = witnessed(rows, monkeypatch)
     found: list[str] = []
-    for person in (HEAVY, 2, 3):
+    for person in (HEAVY, 2):
         try:
             found += violations(before, witnessed(without(rows, person), monkeypatch, before))
         except (AssertionError, IndexError, ValueError):

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from mirror_profiles.private.column import Learned
     from mirror_profiles.units import Units
 
+_MANY_UNITS = 20_000
+"""Units below which a mirror of few percent of loss is not to be had for an epsilon near 1."""
 _UNITS = 0.01
 """Share of the whole budget for how many units there are."""
 _ROWS, _FAN_OUTS = 0.03, 0.10
@@ -75,10 +77,11 @@ def measure(
         world.learn(name)
     fan_outs_ = tuple(world.fan_out(key) for key in world.keys)
     origins = tuple(provenance_of(name, connector, schema) for name, connector in sorted(sources.items()))
+    protection = world.protection(epsilon, delta)
     # what only rows can show, as values that no type holds, is not said: nothing of it was released
     said = (*schema.findings, *world.units.findings, *world.findings)
     relations = tuple(world.learned[name] for name in world.order)
-    return Profile(schema, relations, fan_outs_, origins, 1, said, protection=world.protection(epsilon, delta))
+    return Profile(schema, relations, fan_outs_, origins, 1, said, protection=protection)
 
 
 @dataclass(slots=True)
@@ -165,6 +168,9 @@ class _World:
     def protection(self, epsilon: float, delta: float) -> Protection:
         """Say whom the profile protects, and at what price."""
         number = max(float(self.units_released.values[0]), 0.0)
+        if number < _MANY_UNITS:
+            what = f"there are fewer than {_MANY_UNITS} units: noise hides much of how columns depend on one another"
+            self.findings.append(Finding("privacy.epsilon", what))
         step = 10 ** max(len(str(int(number))) - 2, 0)
         second = [
             str(key) for key in self.keys if {key.child, key.parent} <= self.units.ids.keys() and not self._passes(key)

@@ -32,6 +32,8 @@ class Domain:
     low: float | None = None
     high: float | None = None
     values: tuple[str, ...] | None = None
+    gaps: tuple[tuple[float, float], ...] = ()
+    """Pairs of values between which nothing lies, both of which are allowed, from the lowest to the highest."""
 
     def meet(self, other: Domain) -> Domain:
         """Return what both allow."""
@@ -40,7 +42,33 @@ class Domain:
         values = self.values
         if other.values is not None:
             values = other.values if values is None else tuple(v for v in values if v in other.values)
-        return Domain(max(lows, default=None), min(highs, default=None), values)
+        return Domain(max(lows, default=None), min(highs, default=None), values, self.gaps or other.gaps)
+
+    def packed(self, steps: np.ndarray, unit: int) -> np.ndarray:
+        """Return the places of whole steps of a unit among those that lie in no gap, int64."""
+        found = steps.astype(np.int64)
+        for low, high in self.gaps:
+            found = found - np.where(steps >= -(-high // unit), -(-high // unit) - low // unit - 1, 0).astype(np.int64)
+        return found
+
+    def unpacked(self, places: np.ndarray, unit: int) -> np.ndarray:
+        """Return the steps whose places `packed` gives, int64."""
+        found = places.astype(np.int64)
+        for low, high in self.gaps:
+            found = found + np.where(found > low // unit, -(-high // unit) - low // unit - 1, 0).astype(np.int64)
+        return found
+
+    def _out_of_gaps(self, values: np.ndarray) -> np.ndarray:
+        """Reflect what lies in a gap at its nearer side, no farther than the next gap."""
+        for number, (low, high) in enumerate(self.gaps):
+            least = self.gaps[number - 1][1] if number else self.low
+            most = self.gaps[number + 1][0] if number + 1 < len(self.gaps) else self.high
+            down, up = 2 * low - values, 2 * high - values
+            down = down if least is None else np.maximum(down, least)
+            up = up if most is None else np.minimum(up, most)
+            moved = np.where(values - low <= high - values, down, up)
+            values = np.where((values > low) & (values < high), moved, values)
+        return values
 
     def clip(self, values: pa.Array) -> pa.Array:
         """Move numbers and times that lie outside to the nearest that does not; NULL stays NULL, and text as it is."""
@@ -51,7 +79,7 @@ class Domain:
             limits = np.iinfo(np.int64)
             low = limits.min if self.low is None else int(self.low)
             high = limits.max if self.high is None else int(self.high)
-            return temporal.to_arrow(micros.clip(low, high), there, values.type)
+            return temporal.to_arrow(self._out_of_gaps(micros.clip(low, high)).astype(np.int64), there, values.type)
         numbers, there = numeric.to_numpy(values)
         if self.values is not None:
             allowed = np.sort(np.array([float(value) for value in self.values]))
@@ -60,9 +88,12 @@ class Domain:
         outside = (numbers < (-math.inf if self.low is None else self.low)) | (
             numbers > (math.inf if self.high is None else self.high)
         )
+        for low_, high_ in self.gaps:
+            outside |= (numbers > low_) & (numbers < high_)
         if not outside.any():
             return values
-        moved = numeric.to_arrow(np.clip(numbers, self.low, self.high), there, values.type)
+        inside = self._out_of_gaps(np.clip(numbers, self.low, self.high))
+        moved = numeric.to_arrow(inside, there, values.type)
         return pc.if_else(pa.array(outside), moved, values)
 
 

@@ -12,6 +12,7 @@ from mirror.contradictions import refuse_contradictions
 from mirror.defaults import default_generator
 from mirror.derivation import Derivations, derivations, derived, unsettled
 from mirror.exclusions import stretched
+from mirror.gaps import drawn_in_ranges
 from mirror.generators import (
     Copied,
     Drawn,
@@ -250,6 +251,7 @@ class _Planner:
             if only_of_nulls(sole.own, sole.switch) and not self._read(planned, sole)
         )
         groups, stuck = grouped(relation, made, conditions, still, steady)
+        made, stuck = drawn_in_ranges(relation, made, stuck)
         switches = {sole.switch for sole in planned.soles}
         numbered, stuck = numbered_in_order(
             relation, made, stuck, planned.rows, switches | self._referred_columns(relation)

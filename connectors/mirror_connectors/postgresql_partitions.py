@@ -82,7 +82,7 @@ def partitionings(
 
 
 def _condition(key: str, bounds: Sequence[str]) -> str | None:
-    """Say which values have room, where one column decides and its ranges leave no gap; None where it cannot be said."""
+    """Say which values have room, where one column decides; None where it cannot be said."""
     said = _KEY.fullmatch(key)
     if said is None or not bounds or "DEFAULT" in bounds:
         return None
@@ -91,19 +91,18 @@ def _condition(key: str, bounds: Sequence[str]) -> str | None:
         lists = [found["values"] for one in bounds if (found := _LIST.fullmatch(one))]
         return f"({column} IN ({', '.join(lists)}))" if "NULL" not in ", ".join(lists).split(", ") else None
     ranges = {found["low"]: found["high"] for one in bounds if (found := _RANGE.fullmatch(one))}
-    first = [low for low in ranges if low not in ranges.values()]
-    if len(first) != 1:
+    pieces = []
+    for low in (low for low in ranges if low not in ranges.values()):
+        last = low
+        while last in ranges:
+            last = ranges[last]
+        edges = [f"{column} >= {low}"] if low != "MINVALUE" else []
+        edges += [f"{column} < {last}"] if last != "MAXVALUE" else []
+        pieces.append(f"({' AND '.join(edges)})" if edges else "")
+    if not pieces or "" in pieces:
         return None
-    last = first[0]
-    seen = 0
-    while last in ranges:
-        last, seen = ranges[last], seen + 1
-    if seen != len(ranges):
-        return None
-    edges = [f"{column} >= {first[0]}"] if first[0] != "MINVALUE" else []
-    edges += [f"{column} < {last}"] if last != "MAXVALUE" else []
     # the session's zone is UTC, so that a time means the same without it
-    return _ZONE.sub(r"\1'", f"({' AND '.join(edges)})") if edges else None
+    return _ZONE.sub(r"\1'", pieces[0] if len(pieces) == 1 else f"({' OR '.join(pieces)})")
 
 
 def own_keys(connection: Connection, root_of: Mapping[int, int]) -> Iterator[tuple[int, Key | Index]]:

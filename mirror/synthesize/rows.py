@@ -618,12 +618,22 @@ class Rows:
         there = pc.is_valid(drawn).to_numpy(zero_copy_only=False)
         if isinstance(marginal, Temporal):
             tick = Tick.DAY if pa.types.is_date32(type_) else marginal.tick
-            ticks = temporal.microseconds(drawn)[0] // tick
-            return temporal.to_arrow(rising(self.owners, _filled(ticks, there)) * tick, there, type_)
+            ticks = _filled(temporal.microseconds(drawn)[0] // tick, there)
+            return temporal.to_arrow(self._rising(plan, ticks, tick) * tick, there, type_)
         grid = 10.0 ** (marginal.decimals or 0) if isinstance(marginal, Numeric) else 1.0
         steps = _filled(np.rint(numeric.to_numpy(drawn)[0] * grid), there).astype(np.int64)
+        if plan.domain is not None and plan.domain.gaps:
+            return numeric.to_arrow(self._rising(plan, steps, 1).astype(float), there, type_)
         highest = None if generator.highest is None else int(generator.highest * grid)
         return numeric.to_arrow(rising(self.owners, steps, highest=highest) / grid, there, type_)
+
+    def _rising(self, plan: ColumnPlan, steps: np.ndarray, unit: int) -> np.ndarray:
+        """Move equal steps of one owner apart, past what the column may not hold, int64."""
+        domain = plan.domain
+        if domain is None or not domain.gaps:
+            return rising(self.owners, steps)
+        highest = None if domain.high is None else int(domain.packed(np.array([domain.high // unit]), unit)[0])
+        return domain.unpacked(rising(self.owners, domain.packed(steps, unit), highest=highest), unit)
 
     def _lengths(self, lengths: Numeric | None, column: str) -> np.ndarray | None:
         if lengths is None:

@@ -29,21 +29,20 @@ from mirror.generators import (
     Sibling,
     Stretched,
 )
-from mirror.synthesize import conditional_keys, places, presences, relatives, text, ways
+from mirror.synthesize import places, references, relatives, text
 from mirror.synthesize.apart import distinct_places, ranks, rising
 from mirror.synthesize.derived import derive
-from mirror.synthesize.parents import NONE, earlier_rows
+from mirror.synthesize.parents import NONE
 from mirror.synthesize.sequence import Sequence
 from mirror.synthesize.settled import settled
 from mirror.synthesize.soles import kept
 from mirror.synthesize.streams import Permutation, stream
 from mirror.synthesize.stretches import laid
-from mirror.synthesize.together import needs_all
 from mirror_connectors.errors import PlanError
 from mirror_profiles import columns
 from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.columns.kinds import Boolean, Categorical, Numeric, Temporal, Tick
-from mirror_profiles.matching import match, spoken_of
+from mirror_profiles.matching import spoken_of
 from mirror_profiles.semantics import LOCALES, Meaning
 
 if TYPE_CHECKING:
@@ -69,7 +68,8 @@ class Rows:
         self._codes: dict[str, np.ndarray] = {}
         self._arrays: dict[str, pa.Array] = {}
         self._parents: dict[str, np.ndarray] = {}
-        self._lent: dict[str, np.ndarray] = {}
+        self.offered: dict[str, np.ndarray] = {}
+        """By foreign key: the parents that rows find before those are taken from some where the key is NULL, or finds nobody."""
         self._drawings: dict[str, np.ndarray] = {}
         self._raw: dict[str, pa.Array] = {}
         self._unlaid: dict[str, pa.Array] = {}
@@ -105,7 +105,7 @@ class Rows:
     def parents(self, foreign_key: str) -> np.ndarray:
         """Return the parent's row for each row; `NONE` where the key is NULL, beyond the parent's rows where it finds nobody."""
         if foreign_key not in self._parents:
-            self._parents[foreign_key] = self._find(self.plan.key(foreign_key))
+            self._parents[foreign_key] = references.find(self._world, self, self.plan.key(foreign_key))
         return self._parents[foreign_key]
 
     def check(self) -> None:
@@ -114,166 +114,10 @@ class Rows:
             if key.finds is Finds.GIVEN:
                 self.parents(str(key.foreign_key))
 
-    def _find(self, key: KeyPlan) -> np.ndarray:
-        name, numbers = self.plan.name, self.numbers
-        spelling = str(key.foreign_key)
-        if key.finds is Finds.OWNER:
-            return self._world.structure.owners(name, numbers)
-        if key.finds is Finds.COPIED:
-            return self._copied(key)
-        deal = self._world.deal(name, spelling)
-        apart = self._found_apart(key)
-        if apart is not None:
-            found = apart
-        elif needs_all(self.plan, key):
-            found = self._world.whole_parents(name, spelling)[self.span.start : self.span.end]
-        else:
-            match key.finds:
-                case Finds.TREE:
-                    found = deal.climbed(numbers)
-                case Finds.CHAIN if not key.shared:
-                    found = np.where(numbers > 0, numbers - 1, NONE)
-                case Finds.SIBLING | Finds.CHAIN:
-                    uniforms = self.uniforms(f"{spelling} row") if key.finds is Finds.SIBLING else None
-                    found = earlier_rows(self.owners, uniforms)
-                    found = np.where(found == NONE, NONE, found + self.span.start)
-                case Finds.DEALT if key.fan_out.choice is not None and deal.free and self.plan.can_choose(key):
-                    seen = [self.explaining(explainer) for explainer in key.fan_out.choice.explainers]
-                    codes = self._world.sampler(key.fan_out.choice).draw(seen, self.uniforms(f"{spelling} choice"))
-                    found = self._world.chosen(self, key, codes, self.uniforms(f"{spelling} other"))
-                case Finds.DEALT:
-                    found = deal.dealt(numbers)
-                case Finds.INJECTED:
-                    found = deal.injected(numbers)
-                case Finds.DISTINCT:
-                    jitter, shuffle = self.uniforms(f"{spelling} jitter"), self.uniforms(f"{spelling} shuffle")
-                    found = self._world.candidates(name, spelling).apart(
-                        self.owners, self._groups(key), jitter, shuffle
-                    )
-                case Finds.WITHIN | Finds.GIVEN:
-                    uniforms = self.uniforms(f"{spelling} row")
-                    found = self._world.candidates(name, spelling).draw(self._groups(key), uniforms)
-                case _:
-                    assert_never(key.finds)
-        if key.foreign_key.parent == name and key.finds in (Finds.TREE, Finds.SIBLING, Finds.CHAIN):
-            return self._rooted(key, found, deal.roots)
-        self._lent[spelling] = found
-        return self._thinned(key, found, deal.parents, exact=deal.exact)
-
-    def _found_apart(self, key: KeyPlan) -> np.ndarray | None:
-        """Find parents for the rows alone that have, or may have, any by a key; None where all rows are treated alike."""
-        if self.plan.presence(key.optional) is not None and presences.is_counted(self._world, self.plan, key):
-            return presences.counted(self._world, self, key)
-        if key.foreign_key.when and key.finds in (Finds.DEALT, Finds.INJECTED) and not needs_all(self.plan, key):
-            return conditional_keys.found(self._world, self, key)
-        return None
-
-    def kind_wanted(self, key: KeyPlan) -> np.ndarray:
-        """Draw of which kind of parent each row is to find one, int64 from 1."""
-        fan_out, uniforms = key.fan_out, self.uniforms(f"{key.foreign_key} choice")
-        if fan_out.choice is None or fan_out.kinds is None or not self.plan.can_choose(key):
-            weights = np.cumsum(self._world.stubs_of_kinds(self.plan.name, key))
-            return np.searchsorted(weights, uniforms * weights[-1], side="right").clip(0, len(weights) - 1)
-        seen = [self.explaining(explainer) for explainer in fan_out.choice.explainers]
-        return self._world.sampler(fan_out.choice).draw(seen, uniforms).astype(np.int64)
-
-    def _groups(self, key: KeyPlan) -> np.ndarray:
-        """Return which of a key's candidates agree with each row on the columns that are given."""
-        candidates = self._world.candidates(self.plan.name, str(key.foreign_key))
-        columns = [self.array(column) for column in key.shared]
-        found = candidates.groups([*columns, *ways.of_block(self._world, self, key)], len(self))
-        presence = self.plan.presence(key.optional)
-        if key.finds is Finds.DISTINCT and presence is not None:
-            # rows without the key leave the parents to the others
-            found = np.where(self.present(str(key.optional), presence), found, NONE)
-        if key.finds is Finds.DISTINCT and key.foreign_key.when:
-            found = np.where(self.spoken_of(key), found, NONE)
-        return found
-
     def spoken_of(self, key: KeyPlan) -> np.ndarray:
         """Return of which rows a foreign key speaks, bool."""
         found = spoken_of(key.foreign_key, self.plan.relation, self.array)
         return np.ones(len(self), dtype=bool) if found is None else found
-
-    def _copied(self, key: KeyPlan) -> np.ndarray:
-        mine = [self.array(column) for column in key.foreign_key.columns]
-        theirs = [self._world.whole(key.foreign_key.parent, column) for column in key.foreign_key.parent_columns]
-        return np.maximum(match(mine, theirs), NONE)
-
-    def _rooted(self, key: KeyPlan, found: np.ndarray, roots: float) -> np.ndarray:
-        """Make roots: of a relation's rows that refer to others of it, some say NULL and some refer to themselves, as in the source."""
-        # of too few rows nothing was learned; then roots are NULL where they can be
-        nulls = key.fan_out.nulls if key.fan_out.levels or key.optional is None else 1.0
-        if key.finds is Finds.CHAIN and (key.optional is None or not nulls):
-            return self.numbers  # if one referred to itself and the next one to it, they would find the same
-        if key.finds is not Finds.TREE:
-            found = np.where(self.uniforms(f"{key.foreign_key} root") < roots, NONE, found)
-        if key.finds is Finds.CHAIN:
-            return found
-        itself = (found == NONE) & ~self._unbound(key)
-        if key.optional is not None:
-            itself &= self.uniforms(f"{key.foreign_key} itself") * roots >= nulls
-        return self._referable(key, np.where(itself, self.numbers, found))
-
-    def _referable(self, key: KeyPlan, found: np.ndarray) -> np.ndarray:
-        """Turn from rows whose own key is NULL to others, where a reference to the same relation must not be NULL."""
-        able = self._world.able(self.plan.name, str(key.foreign_key)) if key.optional is None else None
-        if able is None or not (wrong := (found != NONE) & ~able[found]).any():
-            return found
-        candidates = self._world.candidates(self.plan.name, str(key.foreign_key))
-        others = candidates.draw(self._groups(key), self.uniforms(f"{key.foreign_key} other"))
-        if (others[wrong] == NONE).any():
-            message = (
-                f"{key.foreign_key}: some rows find no row of their own relation that has all of "
-                f"({', '.join(key.foreign_key.parent_columns)}); give it more rows in [run.rows]"
-            )
-            raise PlanError(message)
-        return np.where(wrong, others, found)
-
-    def _unbound(self, key: KeyPlan) -> np.ndarray:
-        """Say for which rows a key is NULL because a column of it is that an earlier key has given."""
-        found = np.zeros(len(self), dtype=bool)
-        for column in key.shared:
-            if self.plan.relation.column(column).nullable:
-                found |= pc.is_null(self.array(column)).to_numpy(zero_copy_only=False)
-        return found
-
-    def _thinned(self, key: KeyPlan, found: np.ndarray, parents: int, *, exact: bool) -> np.ndarray:
-        """Take away the parents of rows whose key is NULL or finds nobody, at the source's share of each."""
-        fan_out = key.fan_out
-        if key.foreign_key.when:
-            return conditional_keys.thinned(self, key, found, parents)
-        nobody = np.zeros(len(self), dtype=bool)
-        if key.optional is None or key.firm:
-            nobody = (found == NONE) & ~self._unbound(key)
-        if fan_out.orphans:
-            share = fan_out.orphans / max(1 - fan_out.nulls, fan_out.orphans)
-            lost = (self.uniforms(f"{key.foreign_key}?") < share) & (found != NONE) & bool(key.fills)
-            found = np.where(lost | nobody, parents + self.numbers, found)
-        elif nobody.any():
-            message = (
-                f"{self.plan.name}: rows find no {key.foreign_key.parent} along ({', '.join(key.foreign_key.columns)})"
-                + (f" that agrees with them on ({', '.join(key.shared)})" if key.shared else "")
-                + "".join(f" that {' then '.join(one.by) or 'the row itself'} leads to" for one in key.agrees)
-                + "; give the parent more rows in [run.rows]"
-            )
-            raise PlanError(message)
-        presence = self.plan.presence(key.optional)
-        if presence is not None:
-            there = self.present(str(key.optional), presence)
-            if (there & (found == NONE)).any():
-                message = (
-                    f"{self.plan.name}: rows that must have a {key.foreign_key.parent} along "
-                    f"({', '.join(key.foreign_key.columns)}) to pass {presence.conditions[0].name} find none; "
-                    "give the parent more rows in [run.rows]"
-                )
-                raise PlanError(message)
-            return np.where(there, found, NONE)
-        scarce = key.finds is Finds.INJECTED and (found == NONE).any()
-        switched = any(sole.switch == key.optional for sole in self.plan.soles)
-        if key.optional is not None and (fan_out.nulls or switched) and not exact and not scarce:
-            found = np.where(self.drawn_codes(key.optional) == 0, NONE, found)
-        return found
 
     def codes(self, column: str) -> np.ndarray:
         """Return the column's codes, int16: what other columns may depend on; 0 is NULL."""
@@ -580,7 +424,7 @@ class Rows:
             return found
         if key.foreign_key.parent == self.plan.name:
             return np.where(found == NONE, self._itself(key), found)
-        lent = self._lent.get(str(key.foreign_key), found)
+        lent = self.offered.get(str(key.foreign_key), found)
         able = self._world.candidates(self.plan.name, str(key.foreign_key)).rows
         if (lent == NONE).any() and len(able):
             others = able[np.floor(self.uniforms(f"{key.foreign_key} lent") * len(able)).astype(np.int64)]

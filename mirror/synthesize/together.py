@@ -16,6 +16,7 @@ from mirror_profiles.matching import match
 if TYPE_CHECKING:
     from mirror.plan import KeyPlan, RelationPlan
     from mirror.synthesize import Synthesis
+    from mirror.synthesize.rows import Rows
 
 
 def needs_all(relation: RelationPlan, key: KeyPlan) -> bool:
@@ -74,6 +75,16 @@ def find_all(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarr
     return candidates.apart(beside, group, uniforms("jitter"), uniforms("shuffle"))
 
 
+def _kind_wanted(world: Synthesis, rows: Rows, key: KeyPlan) -> np.ndarray:
+    """Draw of which kind of parent each row is to find one, int64 from 1."""
+    fan_out, uniforms = key.fan_out, rows.uniforms(f"{key.foreign_key} choice")
+    if fan_out.choice is None or fan_out.kinds is None or not rows.plan.can_choose(key):
+        weights = np.cumsum(world.stubs_of_kinds(rows.plan.name, key))
+        return np.searchsorted(weights, uniforms * weights[-1], side="right").clip(0, len(weights) - 1)
+    seen = [rows.explaining(explainer) for explainer in fan_out.choice.explainers]
+    return world.sampler(fan_out.choice).draw(seen, uniforms).astype(np.int64)
+
+
 def _by_kind(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarray:
     """Deal the stubs of each kind of parent to the rows that are to find one of that kind: parents have as many children as they should."""
     name, foreign_key = relation.name, str(key.foreign_key)
@@ -82,7 +93,7 @@ def _by_kind(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarr
         return deal.dealt(np.arange(relation.rows))
     kinds = world.kinds(name, foreign_key)
     wanted = np.concatenate(
-        [world.block(name, block).kind_wanted(key) for block in range(world.structure.blocks(name))]
+        [_kind_wanted(world, world.block(name, block), key) for block in range(world.structure.blocks(name))]
     )
     # of each kind as many rows as its parents have stubs: those that are too many find a parent of any other kind
     stubs = np.bincount(kinds, weights=deal.counts, minlength=len(key.fan_out.kinds.weights) + 1)

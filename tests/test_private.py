@@ -61,6 +61,16 @@ def test_no_unit_moves_what_a_mechanism_is_given_further_than_it_is_told(
     assert violations(before, witnessed(without_product(rows, 3), monkeypatch, before)) == []
 
 
+def test_that_only_one_unit_has_several_rows_changes_no_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = world(0)
+    first = {order[1]: order[0] for order in reversed(rows[ORDER]) if order[1] != 2}
+    kept = {order[0] for order in rows[ORDER] if order[1] == HEAVY or order[0] in first.values()}
+    rows[ORDER] = [order for order in rows[ORDER] if order[0] in kept]
+    rows[LINE] = [line for line in rows[LINE] if line[1] in kept]
+    before = witnessed(rows, monkeypatch)
+    assert violations(before, witnessed(without(rows, HEAVY), monkeypatch, before)) == []
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(1, 7))
 @settings(max_examples=30)
 def test_contributions_are_bounded_exactly(seed: int, exponent: int) -> None:
@@ -336,7 +346,7 @@ def _units_without_links(patch: pytest.MonkeyPatch) -> None:
 
     def units(*given_: object, **named: object) -> object:
         found = right(*given_, **named)  # type: ignore[arg-type]
-        return replace(found, of={**found.of, ORDER: None, LINE: None})
+        return replace(found, steps={})
 
     patch.setattr(private, "units_of", units)
 

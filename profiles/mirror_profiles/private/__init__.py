@@ -147,7 +147,9 @@ class _World:
             part = weight[name] / whole if joint else 1.0
             self.accounts[name] = account if joint else Account(self.rho, self.delta)
             self.budgets[name] = Budget(self.accounts[name], self.rho * (1 - _UNITS) * part, self.delta * part)
-            self.rows[name] = Rows.of(self.reads[name].rows, self.units.of[name])
+            # whether each row is a unit of its own must follow from the schema: that no unit has two rows is said by the rows
+            ids = self.units.ids[name] if self.units.steps.get(name) else None
+            self.rows[name] = Rows.of(self.reads[name].rows, ids)
 
     def _count(self, name: RelationName, budget: Budget) -> tuple[int, float]:
         """Release about how many rows a relation has; those of rows that are owned follow from their owners."""

@@ -13,9 +13,10 @@ from mirror.checks import Domain
 from mirror.conditions import conditions
 from mirror.generators import Choice, Constant, Derived, Drawn, Finds, FromLists, Mask, Numbering, Scrambled
 from mirror.key_values import unique_generator
+from mirror.patterns import matches
 from mirror_connectors.errors import PlanError
 from mirror_profiles.rules.evaluate import Vector, fixed, passing
-from mirror_profiles.rules.kinds import AllOf, Among, Compares, Fixed, Holds, Missing, MissingWhen, Value, read_by
+from mirror_profiles.rules.kinds import AllOf, Among, Compares, Fixed, Holds, Like, Missing, MissingWhen, Value, read_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -168,6 +169,26 @@ def grouped(
             kept_nulls = tuple(name for name in inside if name in mine_.intersection(steady))
             groups.append(Group(inside, tuple(mine), tuple(name for name in inside if name in mine_), kept_nulls))
     return tuple(groups), stuck
+
+
+def with_patterns(allowed: Mapping[str, Domain], bounds: Sequence[Bound]) -> dict[str, Domain]:
+    """Add to what columns may hold the patterns that their text must match, for where it must be distinct as well."""
+    found = dict(allowed)
+    for bound in bounds:
+        if len(bound.any_of) == 1 and len(bound.any_of[0]) == 1:
+            (atom,) = bound.any_of[0]
+            if isinstance(atom, Like) and not atom.negated:
+                found[atom.column] = found.get(atom.column, Domain()).meet(Domain(patterns=(atom.pattern,)))
+    return found
+
+
+def is_spelled(bound: Bound, columns: Sequence[ColumnPlan]) -> bool:
+    """Say whether a condition is one pattern, and its column is spelled under a mask that matches it."""
+    atoms = [atom for all_of in bound.any_of for atom in all_of]
+    if len(atoms) != 1 or not isinstance(atoms[0], Like) or atoms[0].negated:
+        return False
+    made = next(plan.generator for plan in columns if plan.column == atoms[0].column)
+    return isinstance(made, Mask) and matches(atoms[0].pattern, made.mask)
 
 
 def numbered_in_order(

@@ -34,6 +34,8 @@ class Domain:
     values: tuple[str, ...] | None = None
     gaps: tuple[tuple[float, float], ...] = ()
     """Pairs of values between which nothing lies, both of which are allowed, from the lowest to the highest."""
+    patterns: tuple[str, ...] = ()
+    """Regular expressions, as Arrow reads them, each of which text must match in some part."""
 
     def meet(self, other: Domain) -> Domain:
         """Return what both allow."""
@@ -42,7 +44,8 @@ class Domain:
         values = self.values
         if other.values is not None:
             values = other.values if values is None else tuple(v for v in values if v in other.values)
-        return Domain(max(lows, default=None), min(highs, default=None), values, self.gaps or other.gaps)
+        gaps, patterns = self.gaps or other.gaps, (*self.patterns, *other.patterns)
+        return Domain(max(lows, default=None), min(highs, default=None), values, gaps, patterns)
 
     def packed(self, steps: np.ndarray, unit: int) -> np.ndarray:
         """Return the places of whole steps of a unit among those that lie in no gap, int64."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from mirror import patterns
 from mirror.defaults import key_mask
 from mirror.generators import Choice, FromLists, Generator, Mask, Numbering
 from mirror_profiles import columns
@@ -95,6 +96,8 @@ def unique_generator(
     if is_moment(type_):
         return _counting(10_957, Tick.DAY, domain, rows)
     if columns.is_text(type_):
+        if domain.patterns and (mask := patterns.mask_of(domain.patterns, rows, column.length or 64)):
+            return Mask(mask), capacity(mask)
         return _unique_text(column, profile, rows, shortened=width is not None, fixed=fixed)
     if pa.types.is_binary(type_):
         mask = "h" * min(column.length or 32, 32)

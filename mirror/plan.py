@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mirror.binding import Bound, bound_by_keys, grouped, numbered_in_order, read_checks, refuse_empty
+from mirror.binding import (
+    Bound,
+    bound_by_keys,
+    grouped,
+    is_spelled,
+    numbered_in_order,
+    read_checks,
+    refuse_empty,
+    with_patterns,
+)
 from mirror.checks import Domain, domains, order
 from mirror.conditional_keys import chained, leaders, together, typed
 from mirror.contradictions import refuse_contradictions
@@ -197,6 +206,7 @@ class _Planner:
             return self._copied(relation, profile, profile.copy, keys)
         given = {column for key in keys for column in key.fills}
         allowed, bounds = self._checks(relation, profile, given)
+        allowed = with_patterns(allowed, bounds)
         keys, bounds = bound_by_keys(keys, bounds, self.planned)
         linked, copied = _same(keys, given), self.rules.copied(relation.name, keys)
         lent = {name: made for name, made in copied.items() if name not in {*given, *linked}}
@@ -256,7 +266,7 @@ class _Planner:
         numbered, stuck = numbered_in_order(
             relation, made, stuck, planned.rows, switches | self._referred_columns(relation)
         )
-        for bound in stuck:
+        for bound in (one for one in stuck if not is_spelled(one, numbered)):
             why = "the columns that it binds are made by keys and other rules"
             if bound.rule is not None:
                 self.unkept.append((bound.rule, why))

@@ -367,6 +367,13 @@ CASES = {
         INSERT INTO some SELECT value, iif(value % 5, 1 + value % 30, NULL), iif(value % 2 AND value % 5, NULL, 1 + value % 20), value,
             iif(value % 2 AND value % 5 AND value > 9, value - 6, NULL) FROM generate(70);
     """,
+    "keys under a pattern": """
+        CREATE TABLE bill (code TEXT PRIMARY KEY CHECK (code LIKE 'INV-____'), ref TEXT UNIQUE CHECK (ref LIKE '#%-_7'), gone DATE);
+        CREATE UNIQUE INDEX live ON bill (ref) WHERE gone IS NULL;
+        CREATE TABLE line (id INTEGER PRIMARY KEY, bill TEXT NOT NULL REFERENCES bill CHECK (bill LIKE 'INV-%'));
+        INSERT INTO bill SELECT printf('INV-%04d', value), '#' || value || '-x7', iif(value % 3, NULL, '2020-01-01') FROM generate(70);
+        INSERT INTO line SELECT value, printf('INV-%04d', 1 + value % 70) FROM generate(90);
+    """,
     "order between columns of keys": """
         CREATE TABLE both (id INTEGER PRIMARY KEY, a INTEGER NOT NULL, b INTEGER NOT NULL, live BOOLEAN NOT NULL, CHECK (a <= b));
         CREATE UNIQUE INDEX first ON both (a) WHERE live;

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from mirror.conditions import conditions
 from mirror.config import Config
+from mirror.patterns import matching
 from mirror.plan import Plan, plan
 from mirror.synthesize import Synthesis
-from mirror.synthesize.patterns import matching
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import PlanError
 from mirror_connectors.schema import Check, Column, Key, Relation, RelationName, Schema

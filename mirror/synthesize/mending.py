@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mirror.synthesize.patterns import matching
+from mirror.patterns import matching
 from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.rules.evaluate import evaluated, fixed, joined, judged, passing, vector
 from mirror_profiles.rules.kinds import (

@@ -102,24 +102,43 @@ class Part:
 
 @dataclass
 class Tied:
-    """A CHECK between two columns: ``order`` (one <= other) or ``together`` (one IS NULL OR other IS NOT NULL)."""
+    """A CHECK between two columns: ``order`` (one <= other), ``together`` (one IS NULL OR other IS NOT NULL); that exactly, at least or
+    at most ``one`` is there (``exactly``, ``some``, ``either``); or that the first has one of two labels (``labels``).
+    """
 
     one: str
     other: str
     asks: str
+    values: tuple[Value, ...] = ()
 
     def holds(self, row: Row) -> bool:
         """Say whether a row passes."""
         one, other = row[self.one], row[self.other]
-        if self.asks == "together":
-            return one is None or other is not None
-        return one is None or other is None or one <= other  # type: ignore[operator]
+        there = (one is not None) + (other is not None)
+        match self.asks:
+            case "together":
+                return one is None or other is not None
+            case "exactly":
+                return there == 1
+            case "some":
+                return there >= 1
+            case "either":
+                return there <= 1
+            case "labels":
+                return one is None or one in self.values
+            case _:
+                return one is None or other is None or one <= other  # type: ignore[operator]
 
     def ddl(self) -> str:
         one, other = quote(self.one), quote(self.other)
-        return (
-            f"CHECK ({one} IS NULL OR {other} IS NOT NULL)" if self.asks == "together" else f"CHECK ({one} <= {other})"
-        )
+        asked = {
+            "together": f"{one} IS NULL OR {other} IS NOT NULL",
+            "exactly": f"({one} IS NULL) <> ({other} IS NULL)",
+            "some": f"{one} IS NOT NULL OR {other} IS NOT NULL",
+            "either": f"{one} IS NULL OR {other} IS NULL",
+            "labels": f"{one} IN ({', '.join(map(_literal, self.values))})",
+        }
+        return f"CHECK ({asked.get(self.asks, f'{one} <= {other}')})"
 
 
 @dataclass
@@ -297,6 +316,7 @@ def _relations(draw: st.DrawFn, before: list[Rel], most_rows: int) -> Rel:
         relation.columns.append(draw(_plain(names)))
     draw(_parts(relation))
     draw(_ties(relation))
+    draw(_ties_of_keys(relation))
     relation.eager = draw(st.integers(0, 4)) == 0
     return relation
 
@@ -433,6 +453,28 @@ def _ties(draw: st.DrawFn, relation: Rel) -> None:
     if pairs and draw(st.integers(0, 2)) == 0:
         one, other, asks = draw(st.sampled_from(pairs))
         relation.tied.append(Tied(one.name, other.name, asks))
+
+
+@st.composite
+def _ties_of_keys(draw: st.DrawFn, relation: Rel) -> None:
+    """Add a CHECK over which of two references are there, or on a column of labels that a reference gives."""
+    keys = [key for key in relation.keys if key.parent is not relation]
+    loose = [name for key in keys for name in key.columns[-1:] if relation.column(name).nullable]
+    if len(set(loose)) > 1:
+        one, other = draw(st.lists(st.sampled_from(loose), min_size=2, max_size=2, unique=True))
+        relation.tied.append(Tied(one, other, draw(st.sampled_from(("exactly", "some", "either")))))
+        for name in (one, other):
+            relation.column(name).nulls = 0.5
+    labelled = [
+        (ours, key.parent.column(theirs))
+        for key in keys
+        for ours, theirs in zip(key.columns, key.parent_columns, strict=True)
+        if key.parent.column(theirs).check == "labels"
+    ]
+    asked: bool = draw(st.booleans())
+    if labelled and asked:
+        ours, theirs = draw(st.sampled_from(labelled))
+        relation.tied.append(Tied(ours, ours, "labels", labels(theirs)[:2]))
 
 
 @st.composite

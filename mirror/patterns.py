@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from re import _constants as ops  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _MORE = 8
 """Repetitions beyond the least where an expression sets no bound."""
@@ -20,6 +24,15 @@ _CLASSES = {
     ops.CATEGORY_SPACE: " ",
 }
 _PRINTABLE = "".join(map(chr, range(32, 127)))
+
+
+_SIGNS = {
+    "a": "abcdefghijklmnopqrstuvwxyz",
+    "A": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "9": "0123456789",
+    "h": "0123456789abcdef",
+}
+"""What each sign of a mask stands for, the one that is taken first at the head."""
 
 
 class _StrangeError(Exception):
@@ -46,6 +59,62 @@ def matching(pattern: str, rows: int, random: np.random.Generator, *, most: int 
     if most is not None:
         fits = pc.and_(fits, pc.less_equal(pc.utf8_length(found), most))
     return found if pc.all(fits).as_py() in (True, None) else None
+
+
+def mask_of(patterns: Sequence[str], rows: int, most: int) -> str | None:
+    """Return a mask (see `mirror.key_values`) with at least ``rows`` values of at most ``most`` characters, all of which match the expressions.
+
+    None where the first of them has no such mask: literal letters that a mask takes for signs, or too few values.
+
+    >>> mask_of(["^[a-z0-9_]{1,100}$"], 1000, 40)
+    'aaa'
+    """
+    for more in range(most):
+        try:
+            mask = "".join(_signs(parser.parse(patterns[0].replace("(?s)", "").replace("(?i)", "")), more))
+        except (re.error, _StrangeError, RecursionError):
+            return None
+        if len(mask) > most:
+            return None
+        room = math.prod(len(_SIGNS.get(sign, "x")) for sign in mask)
+        if room >= rows and all(matches(pattern, mask) for pattern in patterns):
+            return mask
+    return None
+
+
+def _signs(tree: Any, more: int) -> Iterator[str]:  # noqa: ANN401  # the parser's own tuples
+    """Yield the signs of a mask, one for each character; where an expression leaves it open, ``more`` than the least."""
+    for op, value in tree:
+        match op:
+            case ops.LITERAL if chr(value) not in _SIGNS:
+                yield chr(value)
+            case ops.ANY:
+                yield "a"
+            case ops.IN:
+                chars = set(_chars(value))
+                able = [sign for sign, meant in _SIGNS.items() if chars.issuperset(meant)]
+                plain = sorted(chars - _SIGNS.keys())
+                if not able and not plain:
+                    raise _StrangeError
+                yield (able or plain)[0]
+            case ops.MAX_REPEAT | ops.MIN_REPEAT:
+                for _ in range(min(int(value[1]), int(value[0]) + more)):
+                    yield from _signs(value[2], more)
+            case ops.SUBPATTERN:
+                yield from _signs(value[-1], more)
+            case ops.AT:
+                continue
+            case _:
+                raise _StrangeError
+
+
+def matches(pattern: str, mask: str) -> bool:
+    """Say whether texts of a mask match: the first and the last of all signs, and one from the middle."""
+    texts = [
+        "".join(_SIGNS.get(sign, sign)[int(part * (len(_SIGNS.get(sign, sign)) - 1))] for sign in mask)
+        for part in (0, 0.5, 1)
+    ]
+    return bool(pc.all(pc.match_substring_regex(pa.array(texts), pattern)).as_py())
 
 
 def _some(

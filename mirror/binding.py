@@ -13,7 +13,7 @@ from mirror.checks import Domain
 from mirror.conditions import conditions
 from mirror.generators import Choice, Constant, Derived, Drawn, Finds, FromLists, Mask, Numbering, Scrambled
 from mirror.key_values import unique_generator
-from mirror.patterns import matches
+from mirror.patterns import mask_of, matches
 from mirror_connectors.errors import PlanError
 from mirror_profiles.rules.evaluate import Vector, fixed, passing
 from mirror_profiles.rules.kinds import AllOf, Among, Compares, Fixed, Holds, Like, Missing, MissingWhen, Value, read_by
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from mirror.plan import ColumnPlan, KeyPlan, RelationPlan
     from mirror_connectors.base import Engine
     from mirror_connectors.schema import Check, Relation, RelationName
+
+
+_SPELLED = Drawn | Scrambled | FromLists | Mask
+"""What makes text that may be spelled otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +186,40 @@ def with_patterns(allowed: Mapping[str, Domain], bounds: Sequence[Bound]) -> dic
     return found
 
 
-def is_spelled(bound: Bound, columns: Sequence[ColumnPlan]) -> bool:
-    """Say whether a condition is one pattern, and its column is spelled under a mask that matches it."""
+def spelled_by_patterns(
+    relation: Relation, columns: Sequence[ColumnPlan], stuck: Sequence[Bound], rows: int, fixed_: Collection[str]
+) -> tuple[tuple[ColumnPlan, ...], list[Bound]]:
+    """Spell text of keys under masks that match the patterns asked of it; returns the conditions that are left as well.
+
+    Such text is distinct in every row, so whatever keys a column is in hold all the more. ``fixed_`` are columns that stay.
+    """
+    plans = {plan.column: plan for plan in columns}
+    asked: dict[str, list[str]] = {}
+    for bound in stuck:
+        if (atom := _pattern(bound)) is not None:
+            asked.setdefault(atom.column, []).append(atom.pattern)
+    for name, patterns in asked.items():
+        plan, column = plans[name], relation.column(name)
+        mask = plan.generator.mask if isinstance(plan.generator, Mask) else None
+        if name in fixed_ or (mask is not None and all(matches(pattern, mask) for pattern in patterns)):
+            continue
+        made = mask_of(patterns, rows, column.length or 64) if isinstance(plan.generator, _SPELLED) else None
+        if made is not None:
+            plans[name] = replace(plan, generator=Mask(made), rule="a pattern that a check asks for")
+    rest = [bound for bound in stuck if not _is_spelled(bound, plans)]
+    return tuple(plans[plan.column] for plan in columns), rest
+
+
+def _pattern(bound: Bound) -> Like | None:
+    """Return the pattern that a condition is, and nothing else."""
     atoms = [atom for all_of in bound.any_of for atom in all_of]
-    if len(atoms) != 1 or not isinstance(atoms[0], Like) or atoms[0].negated:
-        return False
-    made = next(plan.generator for plan in columns if plan.column == atoms[0].column)
-    return isinstance(made, Mask) and matches(atoms[0].pattern, made.mask)
+    return atoms[0] if len(atoms) == 1 and isinstance(atoms[0], Like) and not atoms[0].negated else None
+
+
+def _is_spelled(bound: Bound, plans: Mapping[str, ColumnPlan]) -> bool:
+    atom = _pattern(bound)
+    made = None if atom is None else plans[atom.column].generator
+    return atom is not None and isinstance(made, Mask) and matches(atom.pattern, made.mask)
 
 
 def numbered_in_order(

@@ -9,10 +9,10 @@ from mirror.binding import (
     Bound,
     bound_by_keys,
     grouped,
-    is_spelled,
     numbered_in_order,
     read_checks,
     refuse_empty,
+    spelled_by_patterns,
     with_patterns,
 )
 from mirror.checks import Domain, domains, order
@@ -262,11 +262,10 @@ class _Planner:
         )
         groups, stuck = grouped(relation, made, conditions, still, steady)
         made, stuck = drawn_in_ranges(relation, made, stuck)
-        switches = {sole.switch for sole in planned.soles}
-        numbered, stuck = numbered_in_order(
-            relation, made, stuck, planned.rows, switches | self._referred_columns(relation)
-        )
-        for bound in (one for one in stuck if not is_spelled(one, numbered)):
+        stay = self._referred_columns(relation).union(sole.switch for sole in planned.soles)
+        numbered, stuck = numbered_in_order(relation, made, stuck, planned.rows, stay)
+        numbered, stuck = spelled_by_patterns(relation, numbered, stuck, planned.rows, stay)
+        for bound in stuck:
             why = "the columns that it binds are made by keys and other rules"
             if bound.rule is not None:
                 self.unkept.append((bound.rule, why))

@@ -370,6 +370,9 @@ CASES = {
     "keys under a pattern": """
         CREATE TABLE bill (code TEXT PRIMARY KEY CHECK (code LIKE 'INV-____'), ref TEXT UNIQUE CHECK (ref LIKE '#%-_7'), gone DATE);
         CREATE UNIQUE INDEX live ON bill (ref) WHERE gone IS NULL;
+        CREATE TABLE role (id INTEGER PRIMARY KEY, org INTEGER, code TEXT NOT NULL CHECK (code LIKE 'r-%'), gone DATE);
+        CREATE UNIQUE INDEX codes ON role (org, code) WHERE gone IS NULL;
+        INSERT INTO role SELECT value, value % 5, 'r-' || value, iif(value % 3, NULL, '2020-01-01') FROM generate(60);
         CREATE TABLE line (id INTEGER PRIMARY KEY, bill TEXT NOT NULL REFERENCES bill CHECK (bill LIKE 'INV-%'));
         INSERT INTO bill SELECT printf('INV-%04d', value), '#' || value || '-x7', iif(value % 3, NULL, '2020-01-01') FROM generate(70);
         INSERT INTO line SELECT value, printf('INV-%04d', 1 + value % 70) FROM generate(90);

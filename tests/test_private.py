@@ -232,6 +232,12 @@ def test_a_profile_says_what_noise_lets_it_say() -> None:
     profile.dump(made)
 
 
+def test_relations_without_rows_look_like_relations_of_few() -> None:
+    made = profiled({CUSTOMER: [], ORDER: [], LINE: [], PRODUCT: []})
+    assert all(one.rows >= 1 for one in made.relations)
+    profile.dump(made)
+
+
 def test_linked_databases_are_mirrored_from_what_noise_let_through(tmp_path: Path) -> None:
     build(tmp_path, customers=120)
     file = tmp_path / "mirror.toml"

@@ -344,7 +344,8 @@ class _Graph:
                 continue
             key = keys.get(str(explainer.foreign_key))
             other = (name if key is None else key.parent, explainer.column)
-            yield other, self._is_plain_copy(other)
+            if other != place:  # of itself a column knows the rows before only
+                yield other, self._is_plain_copy(other)
         if profile.dependence is not None or profile.gaps:
             yield from ((other, values or self._is_plain_copy(other)) for other, values in self._around(name))
 

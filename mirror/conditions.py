@@ -230,12 +230,26 @@ class _Reader:
 
     def _alike(self, left: exp.Expr, right: exp.Expr, *, equal: bool) -> AnyOf:
         """Read that two conditions are both true or both false, or are not."""
-        if not all(_is_condition(side) and _never_unknown(side) for side in (left, right)):
+        if not all(_is_condition(side) and self._never_unknown(side) for side in (left, right)):
             raise _StrangeError
         return _either(
             _both(self.condition(left, negated=False), self.condition(right, negated=not equal)),
             _both(self.condition(left, negated=True), self.condition(right, negated=equal)),
         )
+
+    def _never_unknown(self, node: exp.Expr) -> bool:
+        """Say whether a condition is made of tests for NULL, and of comparisons of columns that are never NULL."""
+        from sqlglot import exp
+
+        node = node.unnest()
+        if isinstance(node, exp.Not | exp.Cast):
+            return self._never_unknown(node.this)
+        if isinstance(node, exp.And | exp.Or):
+            return self._never_unknown(node.this) and self._never_unknown(node.expression)
+        if isinstance(node, exp.EQ | exp.NEQ | exp.LT | exp.LTE | exp.GT | exp.GTE | exp.In | exp.Between):
+            read = [self._column(column) for column in node.find_all(exp.Column)]
+            return not any(column.nullable for column in read) and node.find(exp.Null) is None
+        return isinstance(node, exp.Is) and isinstance(node.expression, exp.Null)
 
     def _counted(self, left: exp.Expr, sign: str, right: exp.Expr) -> AnyOf:
         """Read how many of some conditions, each turned into 0 or 1 and added up, are true."""
@@ -244,7 +258,7 @@ class _Reader:
         wanted = self._constant(right)
         parts = [part.unnest() for part in (left.flatten() if isinstance(left, exp.Add) else [left])]
         parts = [part.this.unnest() if isinstance(part, exp.Cast) else part for part in parts]
-        if not isinstance(wanted, int) or not all(_is_condition(part) and _never_unknown(part) for part in parts):
+        if not isinstance(wanted, int) or not all(_is_condition(part) and self._never_unknown(part) for part in parts):
             raise _StrangeError
         return self._so_many(parts, sign, wanted)
 
@@ -420,18 +434,6 @@ def _is_condition(node: exp.Expr) -> bool:
     return isinstance(
         node, exp.Is | exp.In | exp.Between | exp.And | exp.Or | exp.Not | exp.EQ | exp.NEQ | exp.LT | exp.GT
     )
-
-
-def _never_unknown(node: exp.Expr) -> bool:
-    """Say whether a condition is made of tests for NULL alone."""
-    from sqlglot import exp
-
-    node = node.unnest()
-    if isinstance(node, exp.Not | exp.Cast):
-        return _never_unknown(node.this)
-    if isinstance(node, exp.And | exp.Or):
-        return _never_unknown(node.this) and _never_unknown(node.expression)
-    return isinstance(node, exp.Is) and isinstance(node.expression, exp.Null)
 
 
 def _of_like(pattern: str) -> str:

@@ -352,12 +352,16 @@ CASES = {
             CHECK ((a IS NOT NULL) + (b IS NOT NULL) = 1));
         CREATE TABLE of_kind (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, a INTEGER REFERENCES a, b INTEGER REFERENCES b,
             CHECK (kind = 'a' AND a IS NOT NULL AND b IS NULL OR kind IN ('b', 'c') AND a IS NULL AND b IS NOT NULL));
+        CREATE TABLE by_status (id INTEGER PRIMARY KEY, status TEXT NOT NULL, a INTEGER REFERENCES a, day DATE,
+            CHECK ((status = 'held') = (a IS NOT NULL)), CHECK ((status IN ('held', 'done')) = (day IS NOT NULL)));
         CREATE TABLE in_turn (kind TEXT NOT NULL, n INTEGER NOT NULL, a INTEGER REFERENCES a, b INTEGER REFERENCES b, PRIMARY KEY (kind, n),
             CHECK ((kind = 'a') = (a IS NOT NULL)), CHECK (a IS NOT NULL OR b IS NOT NULL));
         CREATE TABLE some (id INTEGER PRIMARY KEY, a INTEGER REFERENCES a, b INTEGER REFERENCES b, n INTEGER, up INTEGER REFERENCES some,
             UNIQUE (a, n), CHECK (a IS NOT NULL OR b IS NOT NULL), CHECK (up IS NULL OR b IS NULL));
         INSERT INTO a SELECT value FROM generate(30);
         INSERT INTO b SELECT value FROM generate(20);
+        INSERT INTO by_status SELECT value, iif(value % 3, iif(value % 2, 'done', 'new'), 'held'), iif(value % 3, NULL, value % 30 + 1),
+            iif(value % 3 AND value % 2 = 0, NULL, '2020-01-01') FROM generate(60);
         INSERT INTO either SELECT value, iif(value % 3, 1 + value % 30, NULL), iif(value % 3, NULL, 1 + value % 20) FROM generate(100);
         INSERT INTO once SELECT value, iif(value <= 30, value, NULL), iif(value > 30, value - 30, NULL) FROM generate(50);
         INSERT INTO of_kind SELECT value, substr('aabc', 1 + value % 4, 1), iif(value % 4 < 2, 1 + value % 30, NULL),

@@ -259,3 +259,66 @@ def test_kinds_of_parents_keep_the_spread_of_their_means(orders: Pair) -> None:
         means = np.bincount(articles, paid) / np.bincount(articles)
         spread.append(float(means[np.bincount(articles) >= 3].std()))
     assert 0.8 < spread[1] / spread[0] < 1.15
+
+
+@pytest.fixture(scope="module")
+def race(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Races of up to twelve cars, which start from places of their own or from the lane (0), each on a track."""
+    rng = np.random.default_rng(4)
+    held: dict[str, list[tuple[Any, ...]]] = {"track": [], "race": [], "start": []}
+    lengths = rng.permutation(30) * 16 + 300
+    for track in range(30):
+        held["track"].append((track, int(lengths[track] // 7)))
+    for race in range(500):
+        held["race"].append((race, days(np.array([race]))[0]))
+        cars = int(rng.integers(6, 13))
+        places = rng.permutation(cars) + 1
+        places[rng.random(cars) < 0.08] = 0
+        for place in places.tolist():
+            track = int(rng.choice(30, p=np.arange(10, 40) / 735))
+            length = int(lengths[track] + rng.integers(-9, 10))
+            held["start"].append((len(held["start"]), race, track, place, length, length * 3 + int(rng.integers(0, 9))))
+    script = """
+        CREATE TABLE track (id INTEGER PRIMARY KEY, height INT NOT NULL);
+        CREATE TABLE race (id INTEGER PRIMARY KEY, day DATE NOT NULL);
+        CREATE TABLE start (
+            id INTEGER PRIMARY KEY, race INT NOT NULL REFERENCES race, track INT NOT NULL REFERENCES track,
+            place INT NOT NULL, length INT NOT NULL, time INT NOT NULL
+        );
+    """
+    return mirrored(tmp_path_factory.mktemp("race"), script, held, scale=1)
+
+
+def test_what_one_owners_rows_hold_once_they_hold_once(race: Pair) -> None:
+    """Drawn apart, two in five places would be taken twice; the lane, which is shared in the source, is shared in the mirror."""
+    profile = race.profile.relation(named("start")).column("place")
+    assert profile.once
+    shares = []
+    for table in (race.source["start"], race.mirror["start"]):
+        owner, place = column(table, "race"), column(table, "place")
+        grid = place > 0
+        assert len(np.unique(owner[grid] * 100 + place[grid])) >= 0.99 * grid.sum()
+        shares.append(float((~grid).mean()))
+    assert abs(shares[0] - shares[1]) < 0.02
+
+
+def test_columns_that_follow_from_one_of_few_parents_agree_with_one_another(race: Pair) -> None:
+    """A track's height tells which track it was in the source; in the mirror tracks have new heights, and must not be asked for them."""
+    relation = race.profile.relation(named("start"))
+    assert not {one.column for name in ("length", "time") for one in relation.column(name).explainers} & {"height"}
+    found = [
+        correlation(column(table, "length"), column(table, "time"))
+        for table in (race.source["start"], race.mirror["start"])
+    ]
+    # what trees do not tell apart costs some of it: drawn alone they would have none
+    assert found[0] - found[1] < 0.15
+    spread = [
+        np.std(
+            [
+                column(table, "length")[column(table, "track") == track].mean()
+                for track in np.unique(column(table, "track"))
+            ]
+        )
+        for table in (race.source["start"], race.mirror["start"])
+    ]
+    assert spread[1] > 0.8 * spread[0]

@@ -6,9 +6,9 @@ import math
 
 import hypothesis.strategies as st
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 
-from mirror_profiles.siblings import Meeting, Siblings
+from mirror_profiles.siblings import Meeting, Siblings, once_each
 
 VALUES = st.sampled_from([0.0, 1.0, 1.0, 2.0, 2.5, 4.0, float("nan")])
 OWNERS = 6
@@ -104,3 +104,19 @@ def test_times_of_owners_with_large_numbers_do_not_mix() -> None:
     assert meeting.met(owner, times[::-1]).tolist() == [-1, -1]
     assert same(meeting.following(owner, times - 5), times.tolist())
     assert np.isnan(meeting.following(owner, times)).all()
+
+
+@given(st.integers(0, 200), st.integers(2, 30))
+@settings(max_examples=40)
+def test_once_are_codes_that_chance_would_repeat_and_owners_do_not(seed: int, size: int) -> None:
+    """Numbers dealt without putting them back are held once; the same numbers thrown are not."""
+    rng = np.random.default_rng(seed)
+    owners = np.repeat(np.arange(300), size)
+    siblings = Siblings.of(owners, np.arange(len(owners)))
+    dealt = np.concatenate([rng.permutation(size) + 1 for _ in range(300)]).astype(np.int16)
+    thrown = (rng.integers(0, size, len(owners)) + 1).astype(np.int16)
+    assert once_each(siblings, dealt, size + 1, k=10).tolist() == list(range(1, size + 1))
+    assert len(once_each(siblings, thrown, size + 1, k=10)) == 0
+    # too few rows tell nothing
+    few = owners < 3
+    assert len(once_each(Siblings.of(owners[few], np.arange(few.sum())), dealt[few], size + 1, k=10)) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from mirror.synthesize.candidates import NOBODY as NONE
 from mirror_profiles import columns
 from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.columns.kinds import Boolean, Categorical, Numeric, Temporal
-from mirror_profiles.dependence import grids
+from mirror_profiles.dependence import drawn_among, grids
 from mirror_profiles.profile import Aspect
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class Sequence:
         self._uniforms: dict[str, np.ndarray] = {}
         self._alone: dict[str, np.ndarray] = {}
         self._meetings: dict[tuple[str, str], Meeting | None] = {}
+        self._taken: dict[str, np.ndarray] = {}
+        """Of columns that hold some values once for each owner: which codes the owner's earlier rows have, bool of shape (owners, codes)."""
         self._place, self._size = np.zeros(size, dtype=np.int64), np.ones(size, dtype=np.int64)
         if rows.plan.owner is not None:
             self._place, self._size = ranks(rows.owners)
@@ -66,6 +69,7 @@ class Sequence:
         follows = any(explainer.aspect in _FOLLOWING for explainer in asked)
         anchors = [gap.anchor for one in self.columns for gap in one.profile.gaps]
         follows = follows or any(anchor.aspect is Aspect.BEFORE for anchor in anchors)
+        follows = follows or any(one.profile.once for one in self.columns)
         for explainer in asked:
             if explainer.aspect is Aspect.MEAN and explainer.column in self._by_name:
                 name = str(explainer.column)
@@ -168,6 +172,8 @@ class Sequence:
             codes[again] = self._codes(one, here[again], f"{name} again")
         if not nullable:
             codes = np.maximum(codes, 1)
+        if profile.once and self._rows.plan.owner is not None:
+            codes = self._once(one, codes, here)
         self.codes[name][here] = codes
         if name in self.values and isinstance(profile.marginal, Numeric | Temporal):
             uniforms = self._uniform(name)[here]
@@ -175,6 +181,34 @@ class Sequence:
                 self.values[name][here] = temporal.decode(profile.marginal, codes, uniforms)
             else:
                 self.values[name][here] = numeric.decode(profile.marginal, codes, uniforms)
+
+    def _once(self, one: ColumnPlan, codes: np.ndarray, here: np.ndarray) -> np.ndarray:
+        """Draw again what another row of the same owner holds already and only one may hold, among what is left."""
+        profile, name = one.profile, one.column
+        owner = self._owners[here]
+        size = columns.size(profile.marginal) + 1
+        if name not in self._taken:
+            self._taken[name] = np.zeros((int(self._owners[-1]) + 1, size), dtype=bool)
+        taken = self._taken[name]
+        again = taken[owner, codes]
+        if again.any():
+            # what was to be one of these values stays one, so that the others are no more frequent than they were
+            single = np.isin(np.arange(size), profile.once)
+            allowed, uniforms = single & ~taken[owner[again]], self._uniform(f"{name} once")[here[again]]
+            found = drawn_among(np.array([[0.0, *columns.weights(profile.marginal)]]), uniforms, allowed)
+            if profile.dependence is not None:
+                seen = [self._seen(explainer, here[again]) for explainer in profile.dependence.explainers]
+                likely = self._world.sampler(profile.dependence).draw_among(seen, uniforms, allowed)
+                found = np.where(likely > 0, likely, found)
+            codes[again] = np.where(found > 0, found, codes[again])
+        single = np.isin(codes, profile.once)
+        taken[owner[single], codes[single]] = True
+        return codes
+
+    @cached_property
+    def _owners(self) -> np.ndarray:
+        """Number of each row's owner among those of the block that have rows, int64."""
+        return np.cumsum(self._place == 0) - 1
 
     def _codes(self, one: ColumnPlan, here: np.ndarray, name: str) -> np.ndarray:
         if one.profile.dependence is None:

@@ -17,6 +17,7 @@ from mirror_profiles.layout import Layout
 from mirror_profiles.marginals import learn_marginal
 from mirror_profiles.privacy import CONFIG, SCHEMA, by_threshold, released_part
 from mirror_profiles.profile import Aspect, ColumnProfile, Dependence, FanOut, Gap, RelationProfile
+from mirror_profiles.siblings import once_each
 from mirror_profiles.starts import starts_of
 
 if TYPE_CHECKING:
@@ -63,7 +64,16 @@ class _Learner:
         if name in self.context.forests(self.layout.name) and len(values):
             nulls = values.null_count / len(values)
         gaps, explained = self._models(name, list(self.explainers.of(name, done)))
-        return ColumnProfile(name, round(nulls, 6), marginal, explained, gaps, released=released)
+        return ColumnProfile(name, round(nulls, 6), marginal, explained, gaps, self._once(name), released=released)
+
+    def _once(self, name: str) -> tuple[int, ...]:
+        """Find single values that one owner's rows have once at most."""
+        marginal, siblings = self.read.marginals[name], self.layout.siblings
+        if siblings is None or name in self.layout.keyed or not isinstance(marginal, Numeric | Categorical):
+            return ()
+        single = len(marginal.atoms) if isinstance(marginal, Numeric) else columns.size(marginal)
+        found = once_each(siblings, self.read.codes[name], columns.size(marginal) + 1, k=self.context.k)
+        return tuple(found[found <= single].tolist())
 
     def _models(self, name: str, candidates: Sequence[Candidate]) -> tuple[tuple[Gap, ...], Dependence | None]:
         """Learn the gaps of a column, and what explains the rows that have none."""

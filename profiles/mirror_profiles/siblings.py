@@ -83,6 +83,32 @@ class Siblings:
         return first, last
 
 
+_LEAST_EXPECTED, _MOST_REPEATED = 2, 0.05
+
+
+def once_each(siblings: Siblings, codes: np.ndarray, size: int, *, k: int) -> np.ndarray:
+    """Return the codes (of ``size``, 0 among them) that hardly two rows of one owner share, though chance would give many of them.
+
+    Of a code whose rows fell on owners at random, so many would be beside another: for n rows of an owner and a share p of the code,
+    n p - 1 + (1 - p)^n. Codes of which that makes fewer than twice ``k`` rows are taken to be like most of the others.
+    """
+    counts = np.bincount(codes, minlength=size)
+    found, times = np.unique(siblings.owner * size + codes, return_counts=True)
+    repeated = np.bincount(found % size, times - 1, size)
+    rows, owners = np.unique(siblings.size[siblings.place == 0], return_counts=True)
+    share = counts / max(len(codes), 1)
+    expected = np.zeros(size)
+    for n, number in zip(rows.tolist(), owners.tolist(), strict=True):
+        expected += number * (n * share - 1 + (1 - share) ** n)
+    told = expected >= _LEAST_EXPECTED * k
+    once = told & (repeated <= _MOST_REPEATED * expected)
+    once[0] = False
+    if counts[once].sum() > counts[told & ~once].sum():
+        # what is too rare to tell is like the others
+        once[1:] |= (~told & (counts >= k) & (repeated <= _MOST_REPEATED * counts))[1:]
+    return np.flatnonzero(once)
+
+
 class Meeting:
     """Where rows of one owner have the same value of a column as rows of another relation have."""
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 _TARGET_CLASSES = 16
 _MOST_GROUPS, _MOST_NOMINAL = 64, 256
 _MOST_FEATURES = 28
+_AS_MUCH = 0.9
+"""Share of what a parent's identity tells that one of its columns must tell to stand in for it."""
 _MOST_BESIDE = 4
+"""Columns by which categories are found alike."""
 _MOST_SEARCHED = 60_000
 """Rows among which splits are looked for, always the same random ones; the shares count all of them."""
 _DEPTH = 10
@@ -156,8 +159,28 @@ def _features(
         told = _told(mine, target, classes)
         if told > 0:
             found.append((told, candidate, groups, mine))
+    found = _without_doubles(found)
     found.sort(key=lambda one: -one[0])
     return [(candidate, groups, mine) for _, candidate, groups, mine in found[:_MOST_FEATURES]]
+
+
+def _without_doubles(
+    found: list[tuple[float, Candidate, np.ndarray, np.ndarray]],
+) -> list[tuple[float, Candidate, np.ndarray, np.ndarray]]:
+    """Leave either which of few parents a row finds, or these parents' columns: where they are drawn anew, the two contradict each other.
+
+    The columns stay if one of them tells as much, as the price of the product does of the price of a line.
+    """
+    columns: dict[str | None, float] = {}
+    for told, one, _, _ in found:
+        if one.aspect is Aspect.VALUE and one.foreign_key is not None:
+            columns[one.foreign_key] = max(told, columns.get(one.foreign_key, 0.0))
+    dropped = set()
+    for told, one, _, _ in found:
+        if one.aspect is Aspect.IDENTITY:
+            less = Aspect.IDENTITY if columns.get(one.foreign_key, 0.0) >= _AS_MUCH * told else Aspect.VALUE
+            dropped.add((one.foreign_key, less))
+    return [one for one in found if (one[1].foreign_key, one[1].aspect) not in dropped]
 
 
 def _likeness(codes: np.ndarray, target: np.ndarray, size: int, classes: int) -> np.ndarray:
@@ -292,6 +315,15 @@ def _groups(counts: np.ndarray, order: np.ndarray, most: int, *, k: int, tails: 
     return groups
 
 
+def drawn_among(shares: np.ndarray, uniforms: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """Draw a code (int16) of each row by its shares (broadcast to rows, codes), among those allowed; 0 where they have no share."""
+    upper = np.cumsum(np.where(allowed, shares, 0.0), axis=1, dtype=np.float64)
+    codes = (upper <= uniforms[:, None] * upper[:, -1:]).sum(1)
+    # a uniform just below 1 may round to the end
+    last = (upper < upper[:, -1:]).sum(1)
+    return np.where(upper[:, -1] > 0, np.minimum(codes, last), 0).astype(np.int16)
+
+
 class Sampler:
     """A dependence made ready to draw from, many times over few rows each."""
 
@@ -315,6 +347,10 @@ class Sampler:
         leaf = self._leaves(seen, len(uniforms))
         places = np.searchsorted(self._ends, leaf + uniforms, side="right") - leaf * self._shares.shape[1]
         return np.minimum(places, self._last[leaf]).astype(np.int16)
+
+    def draw_among(self, seen: Sequence[np.ndarray], uniforms: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        """Draw as `draw`, but only codes that are allowed, bool of shape (rows, codes); 0 where none of these can be drawn."""
+        return drawn_among(self._shares[self._leaves(seen, len(uniforms))], uniforms, allowed)
 
     def likelihood(self, seen: Sequence[np.ndarray], codes: np.ndarray) -> float:
         """Return the log-likelihood of codes; one that cannot be drawn counts as one in a thousand."""

@@ -4,11 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-<<<<<<< HEAD
-.PHONY: help setup demo test test-all check smoke bench bench-discovery bench-semantics bench-applications bench-fidelity bench-privacy bench-peers lock clean
-=======
-.PHONY: help setup demo test test-all check smoke bench bench-discovery bench-applications bench-fidelity bench-attacks bench-peers lock clean
->>>>>>> 7b134be (feat: attacks from outside, by anonymeter in an environment of its own)
+.PHONY: help setup demo test test-all check smoke bench bench-discovery bench-semantics bench-applications bench-fidelity \
+	bench-privacy bench-attacks bench-peers lock clean
 
 # The first Python on the path that is new enough; `make PYTHON=/path/to/python3 …` chooses another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -92,13 +89,11 @@ DATASETS ?=
 bench-fidelity: $(GRADING) ## grade mirrors of held-out halves, DATASETS="FOLDER..." or the usual ones, into docs/fidelity.md
 	$(BIN)/python benchmarks/fidelity.py --write docs/fidelity.md $(DATASETS)
 
-<<<<<<< HEAD
 bench-privacy: $(READY) ## print what differential privacy costs: scores, seconds and memory, for rows and for aircraft as units
 	$(BIN)/python benchmarks/privacy.py
-=======
+
 bench-attacks: $(GRADING) ## attack mirrors of DATASETS="FOLDER..." or the usual ones and the demo, into docs/attacks.md
 	$(BIN)/python benchmarks/attacks.py --write docs/attacks.md $(DATASETS)
->>>>>>> 7b134be (feat: attacks from outside, by anonymeter in an environment of its own)
 
 PEERS ?=
 bench-peers: $(GRADING) ## fit peers on the same halves, PEERS="--peer NAME --seconds N ..." chooses; each in an environment of its own

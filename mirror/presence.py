@@ -67,12 +67,24 @@ def chosen_together(
         found = None
         if len(columns) <= _MOST_TOGETHER:
             one = Presence(columns, tuple(group))
-            found = untangled(replace(planned, presences=(*planned.presences, one)))
+            found = untangled(replace(_apart(planned, columns), presences=(*planned.presences, one)))
         if found is None:
             left += [bound for bound in bounds if bound not in left and bound.name in {part.name for part in group}]
         else:
             planned = found
     return planned, left
+
+
+def _apart(planned: RelationPlan, columns: Collection[str]) -> RelationPlan:
+    """Let no key be explained by the parent that another of those finds with which it is chosen: that one is not found yet."""
+    among = {str(key.foreign_key) for key in planned.keys if key.optional in columns}
+    plans = tuple(
+        replace(plan, profile=replace(plan.profile, dependence=None))
+        if plan.column in columns and any(one.foreign_key in among for one in plan.profile.explainers)
+        else plan
+        for plan in planned.columns
+    )
+    return replace(planned, columns=plans)
 
 
 def _projected(bound: Bound, switches: frozenset[str], free: frozenset[str]) -> Bound | None:

@@ -81,10 +81,17 @@ def grow(
     for _ in range(depth):
         if not level or not len(here):
             break
-        best = _best(target[here], [one[here] for one in features], sizes, node[here], (level, classes), least, logs)
+        # of the many nodes of a deep level most are too small to be split: only the others are looked at
+        able = np.bincount(node[here], minlength=level) >= 2 * least
+        here = here[able[node[here]]]
+        among, number_of = int(able.sum()), np.cumsum(able) - 1
+        best = _best(
+            target[here], [one[here] for one in features], sizes, number_of[node[here]], (among, classes), least, logs
+        )
         if best is None:
             break
-        which, at = best
+        which, at = np.full(level, _LEAF), np.zeros(level, dtype=np.int64)
+        which[able], at[able] = best
         going = which[node[here]] >= 0
         here = here[going]
         chosen, border = which[node[here]], at[node[here]]

@@ -391,7 +391,8 @@ class _Decider:
         stride = 1
         within = None if base is None else base.foreign_key
         for name, values in few.items():
-            counts = loose if base is None else None
+            # all count rows in the order of one of them, whichever may be NULL
+            counts = (loose or next(iter(few))) if base is None else None
             generators.append((name, Choice(values, unique=True, within=within, stride=stride, counts=counts)))
             stride *= len(values)
         names = frozenset(few)

@@ -86,15 +86,19 @@ def said(*words: str) -> tuple[int, dict[str, bytes]]:
     """Run a command line in this process; returns its exit code, and what it printed and logged."""
     out, err, log = io.StringIO(), io.StringIO(), io.StringIO()
     handler = logging.StreamHandler(log)
-    root, before = logging.getLogger(), logging.getLogger().level
+    root, mine = logging.getLogger(), logging.getLogger("mirror")
+    before = (root.level, mine.level)
     root.addHandler(handler)
+    # a watch in the same process has its own mind about what is logged
     root.setLevel(logging.DEBUG)
+    mine.setLevel(logging.DEBUG)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = cli.main([*words, "--debug"])
     finally:
         root.removeHandler(handler)
-        root.setLevel(before)
+        root.setLevel(before[0])
+        mine.setLevel(before[1])
     streams = {"stdout": out, "stderr": err, "log": log}
     return code, {f"{kind} of {' '.join(words)}": stream.getvalue().encode() for kind, stream in streams.items()}
 

@@ -155,3 +155,19 @@ def test_intervals_that_must_not_overlap_lie_apart(
     assert still_open <= 25 / 499 + 0.01
     assert open_ > 0
     postgresql_server.drop_database(name)
+
+
+def test_columns_of_few_values_are_full_together(postgresql_server: Server, postgresql_url: str) -> None:
+    """Four labels and two truths make eight rows and no more; each column may be NULL, and none is."""
+    url = postgresql_server.create_database("full_keys")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("""
+            CREATE TABLE slot (id int PRIMARY KEY, label text CHECK (label IN ('a', 'b', 'c', 'd')), late boolean,
+                UNIQUE NULLS NOT DISTINCT (label, late));
+            INSERT INTO slot SELECT value, substr('abcd', 1 + value % 4, 1), value > 4 FROM generate_series(1, 8) AS value;
+        """)
+    _, report = mirrored(url, postgresql_url)
+    assert [check for check in report.checks if not check.passed] == []
+    with psycopg.connect(postgresql_url) as connection:
+        found = connection.execute("SELECT count(*), count(DISTINCT (label, late)) FROM slot").fetchall()
+    assert found == [(8, 8)]

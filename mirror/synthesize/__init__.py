@@ -378,7 +378,8 @@ class Synthesis:
         generator = _generator(relation, column)
         if isinstance(generator, Mask | Choice) and generator.within is not None:
             return False
-        if isinstance(generator, Choice) and generator.counts is not None:
+        counts = generator.counts if isinstance(generator, Choice) else None
+        if counts is not None and relation.relation.column(counts).nullable:
             return False
         return isinstance(generator, Numbering | Mask | Choice) and not relation.relation.column(column).nullable
 

@@ -107,19 +107,15 @@ def learn(
 
     linked = link_up(config, schema)
     booking, findings = _booked(config, linked, sources)
-    try:
-        made = confirmed(measured(config, linked, sources, tell, drawing=booking.draw), sources)
+    with booking:
+        try:
+            made = confirmed(measured(config, linked, sources, tell, drawing=booking.draw), sources)
+        except ReadError as error:
+            raise ReadError(f"{error}; `mirror check` lists what cannot be read, and exclude leaves it out") from error
         if made.protection is not None:
             made = replace(made, protection=replace(made.protection, booked=booking.head))
         made = replace(made, findings=(*made.findings, *findings))
-        content = _saved(made, config.profile_path)
-    except ReadError as error:
-        booking.give_back()
-        raise ReadError(f"{error}; `mirror check` lists what cannot be read, and exclude leaves it out") from error
-    except BaseException:
-        booking.give_back()
-        raise
-    booking.commit(content)
+        booking.commit(_saved(made, config.profile_path))
     return made
 
 
@@ -129,8 +125,7 @@ def _saved(made: Profile, path: Path) -> bytes:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save(made, path)
-        return path.read_bytes()
+        return save(made, path)
     except OSError as error:
         raise ProfileError(f"wanted to write the profile to {path}, found: {error.strerror}") from error
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from math import fsum, inf
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mirror.folder import NAME, make_room
 from mirror_connectors.errors import PrivacyError
@@ -24,6 +24,7 @@ from mirror_profiles.accounting import epsilon_of, rho_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
+    from types import TracebackType
 
 _SLACK = 1e-5
 """Of a cap: converting epsilon to rho and back, by whatever library, is exact to less than this."""
@@ -122,25 +123,37 @@ class Balance:
 
 
 class Reservation:
-    """What is booked for a profile that is being made. It is spent unless it is given back before any noise is drawn."""
+    """What is booked for a profile that is made within it. It is spent, unless an error ends that before any noise was drawn.
+
+    Committing and giving back raise PrivacyError when it was settled before.
+    """
 
     def __init__(self, ledger: Ledger, head: str) -> None:
         self.head = head
-        self.drawn = False
-        """Set it before noise is drawn: from then on nothing is given back."""
         self._ledger = ledger
+        self._told = False
 
-    def commit(self, profile: bytes) -> None:
-        """Book that the profile was written. Raises PrivacyError when this was settled before."""
-        self._ledger.settle(self.head, "committed", hashlib.sha256(profile).hexdigest())
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.give_back()
 
     def draw(self) -> None:
-        """Say that noise is about to be drawn."""
-        self.drawn = True
+        """Say that noise is about to be drawn: from now on nothing is given back."""
+        self._told = True
+
+    def commit(self, profile: bytes) -> None:
+        """Book that the profile was written, as a file of these bytes."""
+        self._told = True
+        self._ledger.settle(self.head, "committed", hashlib.sha256(profile).hexdigest())
 
     def give_back(self) -> None:
-        """Book that nothing was told. Does nothing once noise was drawn; raises PrivacyError when this was settled before."""
-        if not self.drawn:
+        """Book that nothing was told; does nothing once noise was drawn or a profile was written."""
+        if not self._told:
             self._ledger.settle(self.head, "given back", None)
 
 

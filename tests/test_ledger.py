@@ -115,19 +115,30 @@ def test_a_refusal_says_what_is_left(ledger: Ledger) -> None:
     assert ledger.reserve([CRM], spending(rho_of(left, DELTA))).head
 
 
+def interrupt(found: Reservation, *before: Callable[[], None]) -> None:
+    """Make a profile within a reservation, until an error ends that."""
+    with found:
+        for step in before:
+            step()
+        raise InterruptedError
+
+
 def test_what_was_reserved_is_spent_unless_it_is_given_back_in_time(ledger: Ledger) -> None:
     def spent() -> float:
         return Ledger(ledger.path).balance([CRM], spending(0)).rho
 
     ledger.reserve([CRM], spending(0.01))  # the process ends here
     assert spent() == 0.01
-    ledger.reserve([CRM], spending(0.02)).give_back()
+    with pytest.raises(InterruptedError):
+        interrupt(ledger.reserve([CRM], spending(0.02)))
     assert spent() == 0.01
     drawn = ledger.reserve([CRM], spending(0.03))
-    drawn.drawn = True
-    drawn.give_back()
+    with pytest.raises(InterruptedError):
+        interrupt(drawn, drawn.draw)
     assert spent() == pytest.approx(0.04)
-    drawn.commit(b"x")
+    drawn.give_back()
+    with pytest.raises(InterruptedError):
+        interrupt(drawn, partial(drawn.commit, b"x"))
     for again in (partial(drawn.commit, b"x"), Reservation(ledger, drawn.head).give_back):
         with pytest.raises(PrivacyError, match="reservation that is open"):
             again()
@@ -175,6 +186,7 @@ class World:
         self.path, self.random = path, random
         self.drawn: dict[str, float] = {}
         self.booked: dict[str, float] = {}
+        self.noisy: set[str] = set()
         self.open: list[tuple[Reservation, float, list[Party]]] = []
         self.settled: list[Reservation] = []
         self.last = ""
@@ -202,8 +214,9 @@ class World:
     def draw(self) -> None:
         if self.open:
             found, rho, parties = self.open[self.random.integers(len(self.open))]
-            if not found.drawn:
-                found.drawn = True
+            found.draw()
+            if found.head not in self.noisy:
+                self.noisy.add(found.head)
                 for party in parties:
                     self.drawn[party.source] = self.drawn.get(party.source, 0.0) + rho
 
@@ -221,8 +234,9 @@ class World:
     def give_back(self) -> None:
         if self.open:
             found, _, parties = self.open.pop(self.random.integers(len(self.open)))
-            found.give_back()
-            if not found.drawn:
+            with pytest.raises(InterruptedError):
+                interrupt(found)
+            if found.head not in self.noisy:
                 self.booked.pop(f"{found.head}/{'+'.join(sorted(one.source for one in parties))}")
                 self.settled.append(found)
 
@@ -304,7 +318,7 @@ for turn in range(15):
     if random.random() < 0.2:
         found.give_back()
         continue
-    found.drawn = True
+    found.draw()
     os.write(noise, b"x")
     if random.random() < 0.1:
         os._exit(9)

@@ -406,12 +406,14 @@ class Profile:
 _ADAPTER = TypeAdapter(Profile)
 
 
-def save(profile: Profile, path: Path | str) -> None:
-    """Write the profile as one zip of ``profile.json`` and ``tables.arrow``; the old file stays until the new one is whole."""
+def save(profile: Profile, path: Path | str) -> bytes:
+    """Write the profile as one zip of ``profile.json`` and ``tables.arrow``, and return it; the old file stays until the new one is whole."""
     path = Path(path)
     part = path.with_name(path.name + ".part")
-    part.write_bytes(dump(profile))
+    content = dump(profile)
+    part.write_bytes(content)
     part.replace(path)
+    return content
 
 
 def dump(profile: Profile) -> bytes:

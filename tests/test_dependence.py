@@ -337,7 +337,7 @@ def test_trees_are_sound(made: tuple[np.ndarray, list[np.ndarray], np.ndarray, i
     for node in range(1, nodes):
         level[node] = level[found.parents[node]] + 1
     assert level.max() <= depth
-    leaf = found.route(features)
+    leaf = found.route(features, len(target))
     assert set(leaf.tolist()) <= set(found.leaves.tolist())
     if len(inner):
         held = np.bincount(leaf, minlength=nodes)[found.leaves]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mirror_profiles.dependence.trees import Splits, grow
+from mirror_profiles.dependence.trees import ROOT, Splits, grow
 from mirror_profiles.privacy import behind, by_threshold, released_pools, released_runs, units_in
 from mirror_profiles.profile import Aspect, Dependence, Explainer, Table, Tree
 
@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _TARGET_CLASSES = 16
+"""Classes that the codes explained count as while splits are looked for: more would tell little more, and each adds a degree of chance to G."""
 _MOST_GROUPS, _MOST_NOMINAL = 64, 256
+"""Groups of one explainer. Neighbours in an order that means something are alike, and 64 runs with halved tails tell them apart; with 16
+classes in all nodes of the deepest level 256 still make a table that `grow` looks at."""
 _MOST_FEATURES = 28
+"""Explainers among which splits are looked for, those that tell most: time grows with them, and rows are seldom split by what tells less."""
 _AS_MUCH = 0.9
 """Share of what a parent's identity tells that one of its columns must tell to stand in for it."""
 _MOST_BESIDE = 4
@@ -59,58 +63,91 @@ def fit(
     ``order`` and ``nominal`` are the column's own, as in `Candidate`. ``units`` (int64, shape (rows,)) says whose row each is; without it each is
     a unit of its own. No share is released that rests on fewer than ``k`` units.
     """
+    grown = _grown(codes, order, candidates, k=k, nominal=nominal, units=units)
+    if grown is None:
+        if not always or len(codes) < k:
+            return None
+        grown = _Grown((), ROOT)
+    leaf = grown.splits.route([one.groups[one.candidate.codes] for one in grown.features], len(codes))
+    shares = _shares(grown.splits, leaf, codes, order, units, k=k, nominal=nominal)
+    stored = np.stack([grown.splits.feature, grown.splits.threshold, grown.splits.left], axis=1)
+    explainers = tuple(one.explainer for one in grown.features)
+    return Dependence(explainers, Tree(Table(stored), Table(shares)), released=by_threshold(k))
+
+
+@dataclass(frozen=True, slots=True)
+class _Feature:
+    """A candidate in groups, by which rows may be split."""
+
+    candidate: Candidate
+    told: float
+    """What it tells of the target alone; see `_told`."""
+    groups: np.ndarray
+    """The group of each code, int64, shape (codes + 1,)."""
+    seen: np.ndarray
+    """The groups of the rows among which splits are looked for, int64."""
+
+    @property
+    def explainer(self) -> Explainer:
+        one = self.candidate
+        return Explainer(one.column, one.foreign_key, tuple(self.groups.tolist()), one.aspect, one.by)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """A tree, and the features that it splits by, in the order of their numbers in it."""
+
+    features: tuple[_Feature, ...]
+    splits: Splits
+
+
+def _grown(
+    codes: np.ndarray,
+    order: np.ndarray,
+    candidates: Sequence[Candidate],
+    *,
+    k: int,
+    nominal: bool,
+    units: np.ndarray | None,
+) -> _Grown | None:
+    """Grow a tree over what explains ``codes``, of the arguments of `fit`; None when nothing does, or too few rows or units could show it."""
     rows = len(codes)
     if rows < 2 * _LEAST * k or len(np.unique(codes)) < 2:
-        return _alone(codes, order, units, k=k, nominal=nominal) if always and rows >= k else None
+        return None
     if units is not None and units_in(codes >= 0, units) < 2 * k:
-        return _alone(codes, order, units, k=k, nominal=nominal) if always else None
+        return None
     some = np.random.default_rng(0).choice(rows, min(rows, _MOST_SEARCHED), replace=False, shuffle=False)
     some.sort()
-    classes = int(np.clip(np.sqrt(rows) / 3, 4, _TARGET_CLASSES))
-    if nominal and len(order) > classes:
-        of_code = _alike(codes[some], len(order) + 1, candidates, some, classes, k=k)
-    else:
-        of_code = _classes(codes, order, classes, k=k, nominal=nominal)
-    target = of_code[codes[some]]
-    target = np.unique(target, return_inverse=True)[1]
+    of_code = _classes(codes, order, candidates, some, k=k, nominal=nominal)
+    target = np.unique(of_code[codes[some]], return_inverse=True)[1]
     features = _features(target, candidates, some, k=k)
     if not features:
-        return _alone(codes, order, units, k=k, nominal=nominal) if always else None
+        return None
     enough = [] if units is None else [np.unique(units[some], return_inverse=True)[1]]
-    splits = grow(target, [one[2] for one in features], least=_LEAST * k, depth=_DEPTH, enough=enough, k=k)
-    if len(splits.feature) == 1:
-        return _alone(codes, order, units, k=k, nominal=nominal) if always else None
-    used = np.unique(splits.feature[splits.feature >= 0])
-    number = np.zeros(len(features), dtype=np.int16)
-    number[used] = np.arange(len(used))
-    splits = Splits(np.where(splits.feature >= 0, number[splits.feature], -1), splits.threshold, splits.left)
-    explainers, groups = [], []
-    for one in used:
-        candidate, of_codes, _ = features[one]
-        explainers.append(
-            Explainer(candidate.column, candidate.foreign_key, tuple(of_codes.tolist()), candidate.aspect, candidate.by)
-        )
-        groups.append(of_codes[candidate.codes])
-    shares = _shares(splits, splits.route(groups), codes, order, units, k=k, nominal=nominal)
-    stored = np.stack([splits.feature, splits.threshold, splits.left], axis=1)
-    return Dependence(tuple(explainers), Tree(Table(stored), Table(shares)), released=by_threshold(k))
+    splits = grow(target, [one.seen for one in features], least=_LEAST * k, depth=_DEPTH, enough=enough, k=k)
+    used = splits.used
+    if not len(used):
+        return None
+    return _Grown(tuple(features[one] for one in used), splits.renumbered())
 
 
-def _alone(codes: np.ndarray, order: np.ndarray, units: np.ndarray | None, *, k: int, nominal: bool) -> Dependence:
-    """Return a tree of one leaf: the shares of all rows."""
-    splits = Splits(np.array([-1], np.int16), np.zeros(1, np.int16), np.zeros(1, np.int32))
-    shares = _shares(splits, np.zeros(len(codes), np.int32), codes, order, units, k=k, nominal=nominal)
-    return Dependence((), Tree(Table(np.array([[-1, 0, 0]])), Table(shares)), released=by_threshold(k))
-
-
-def _classes(codes: np.ndarray, order: np.ndarray, most: int, *, k: int, nominal: bool) -> np.ndarray:
-    """Return the class that each code counts as while splits are looked for."""
+def _classes(
+    codes: np.ndarray, order: np.ndarray, candidates: Sequence[Candidate], some: np.ndarray, *, k: int, nominal: bool
+) -> np.ndarray:
+    """Return the class that each code counts as while splits are looked for among the rows ``some``."""
+    most = int(np.clip(np.sqrt(len(codes)) / 3, 4, _TARGET_CLASSES))
     counts = _counts(codes, order)
     if not nominal:
         return _groups(counts, order, most, k=k, tails=True)
-    classes = np.zeros(len(order) + 1, dtype=np.int64)
-    frequent = np.argsort(-counts[1:], kind="stable")
-    classes[1:][frequent] = 1 + np.minimum(np.arange(len(order)), most)
+    if len(order) <= most:
+        return _by_frequency(counts, most)
+    return _alike(codes[some], len(counts), candidates, some, most, k=k)
+
+
+def _by_frequency(counts: np.ndarray, most: int) -> np.ndarray:
+    """Return the class of each code, given their counts: NULL's is 0, and of ``most`` others the last is that of all that are less frequent."""
+    classes = np.zeros(len(counts), dtype=np.int64)
+    classes[1 + np.argsort(-counts[1:], kind="stable")] = np.minimum(np.arange(1, len(counts)), most)
     return classes
 
 
@@ -118,16 +155,14 @@ def _alike(
     codes: np.ndarray, size: int, candidates: Sequence[Candidate], some: np.ndarray, most: int, *, k: int
 ) -> np.ndarray:
     """Return the class that each code of a column of many categories counts as: those that are found beside the same values are one class."""
-    frequent = np.zeros(size, dtype=np.int64)
-    frequent[1 + np.argsort(-np.bincount(codes, minlength=size)[1:], kind="stable")] = np.minimum(
-        np.arange(1, size), most
-    )
+    counts = np.bincount(codes, minlength=size)
+    frequent = _by_frequency(counts, most)
     tables: list[tuple[float, np.ndarray]] = []
     for candidate in candidates:
         if candidate.nominal:
             continue
-        counts = _counts(candidate.codes, candidate.order)
-        beside = _groups(counts, candidate.order, most, k=k)[candidate.codes[some]]
+        groups = _groups(_counts(candidate.codes, candidate.order), candidate.order, most, k=k)
+        beside = groups[candidate.codes[some]]
         width = int(beside.max()) + 1
         told = _told(beside, frequent[codes], most + 1)
         if told > 0:
@@ -136,14 +171,12 @@ def _alike(
     if not tables:
         return frequent
     order = _along(np.concatenate([table for _, table in tables[:_MOST_BESIDE]], axis=1).astype(float))
-    return _groups(np.bincount(codes, minlength=size), order, most, k=k)
+    return _groups(counts, order, most, k=k)
 
 
-def _features(
-    target: np.ndarray, candidates: Sequence[Candidate], some: np.ndarray, *, k: int
-) -> list[tuple[Candidate, np.ndarray, np.ndarray]]:
-    """Return the candidates that tell most of the target: with the group of each code, and of each of the rows ``some``."""
-    found: list[tuple[float, Candidate, np.ndarray, np.ndarray]] = []
+def _features(target: np.ndarray, candidates: Sequence[Candidate], some: np.ndarray, *, k: int) -> list[_Feature]:
+    """Return the candidates that tell most of the target, the classes of the rows ``some``."""
+    found: list[_Feature] = []
     classes = int(target.max()) + 1
     for candidate in candidates:
         counts = _counts(candidate.codes, candidate.order)
@@ -158,29 +191,29 @@ def _features(
         mine = groups[seen]
         told = _told(mine, target, classes)
         if told > 0:
-            found.append((told, candidate, groups, mine))
+            found.append(_Feature(candidate, told, groups, mine))
     found = _without_doubles(found)
-    found.sort(key=lambda one: -one[0])
-    return [(candidate, groups, mine) for _, candidate, groups, mine in found[:_MOST_FEATURES]]
+    found.sort(key=lambda one: -one.told)
+    return found[:_MOST_FEATURES]
 
 
-def _without_doubles(
-    found: list[tuple[float, Candidate, np.ndarray, np.ndarray]],
-) -> list[tuple[float, Candidate, np.ndarray, np.ndarray]]:
+def _without_doubles(found: list[_Feature]) -> list[_Feature]:
     """Leave either which of few parents a row finds, or these parents' columns: where they are drawn anew, the two contradict each other.
 
     The columns stay if one of them tells as much, as the price of the product does of the price of a line.
     """
     columns: dict[str | None, float] = {}
-    for told, one, _, _ in found:
+    for feature in found:
+        one = feature.candidate
         if one.aspect is Aspect.VALUE and one.foreign_key is not None:
-            columns[one.foreign_key] = max(told, columns.get(one.foreign_key, 0.0))
+            columns[one.foreign_key] = max(feature.told, columns.get(one.foreign_key, 0.0))
     dropped = set()
-    for told, one, _, _ in found:
+    for feature in found:
+        one = feature.candidate
         if one.aspect is Aspect.IDENTITY:
-            less = Aspect.IDENTITY if columns.get(one.foreign_key, 0.0) >= _AS_MUCH * told else Aspect.VALUE
+            less = Aspect.IDENTITY if columns.get(one.foreign_key, 0.0) >= _AS_MUCH * feature.told else Aspect.VALUE
             dropped.add((one.foreign_key, less))
-    return [one for one in found if (one[1].foreign_key, one[1].aspect) not in dropped]
+    return [one for one in found if (one.candidate.foreign_key, one.candidate.aspect) not in dropped]
 
 
 def _likeness(codes: np.ndarray, target: np.ndarray, size: int, classes: int) -> np.ndarray:
@@ -249,10 +282,10 @@ def _shares(
         mine, seen = node[there], codes[there]
         place = mine.astype(np.int64) * size + seen
         whose = None if units is None else units[there]
-        held, stand, voices = _standing(mine, place, whose, counts.shape, k=k)
+        held, stand = _standing(mine, place, whose, counts.shape, k=k)
         counts += held
         weights += stand
-        across += voices if in_all is None else np.bincount(place, in_all[there], counts.size).reshape(counts.shape)
+        across += stand if in_all is None else np.bincount(place, in_all[there], counts.size).reshape(counts.shape)
         node = np.where(there, parents[node], node)
     for level in levels:
         base = shares[parents[level]]
@@ -269,8 +302,8 @@ def _shares(
 
 def _standing(
     node: np.ndarray, place: np.ndarray, units: np.ndarray | None, shape: tuple[int, int], *, k: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return for every entry (node, code) its mass in rows, how many units stand behind it, and the same as adds up over entries, of that shape.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return for every entry (node, code) its mass in rows, and how many units stand behind it, of that shape.
 
     Of what ``k`` units show the mass is that of `privacy.behind`. What fewer show may be put together with other entries: there each
     unit has one voice, shared among its rows in the node, so that no unit is more than one of the units of whatever they make up.
@@ -278,11 +311,11 @@ def _standing(
     nodes, size = shape
     rows, stand = (one.reshape(shape) for one in behind(place, nodes * size, units))
     if units is None:
-        return rows, stand, stand
+        return rows, stand
     voices = np.bincount(place, _voices(node, units), nodes * size).reshape(shape)
     held, whose = behind(node, nodes, units)
     usual = np.maximum(held / np.maximum(whose, 1), 1)[:, None]
-    return np.where(stand >= k, rows, voices * usual), np.where(stand >= k, stand, voices), voices
+    return np.where(stand >= k, rows, voices * usual), np.where(stand >= k, stand, voices)
 
 
 def _voices(node: np.ndarray, units: np.ndarray) -> np.ndarray:
@@ -358,9 +391,7 @@ class Sampler:
         return float(np.log(np.maximum(self._shares[leaf, codes], 1e-3)).sum())
 
     def _leaves(self, seen: Sequence[np.ndarray], rows: int) -> np.ndarray:
-        if not self._groups:
-            return np.zeros(rows, dtype=np.int64)
         features = [
             groups[np.minimum(codes, len(groups) - 1)] for groups, codes in zip(self._groups, seen, strict=True)
         ]
-        return self._leaf[self._splits.route(features)]
+        return self._leaf[self._splits.route(features, rows)]

@@ -42,11 +42,23 @@ class Splits:
         found[self.left[inner] + 1] = inner
         return found
 
-    def route(self, features: Sequence[np.ndarray]) -> np.ndarray:
-        """Return each row's leaf, int32; ``features`` are groups of shape (rows,) each."""
-        node = np.zeros(len(features[0]) if features else 0, dtype=np.int32)
+    @property
+    def used(self) -> np.ndarray:
+        """The numbers of the features by which nodes are split."""
+        return np.unique(self.feature[self.feature != _LEAF])
+
+    def renumbered(self) -> Splits:
+        """Return the same tree over those features alone by which nodes are split, in their order."""
+        among = np.searchsorted(self.used, self.feature).astype(np.int16)
+        return Splits(np.where(self.feature == _LEAF, self.feature, among), self.threshold, self.left)
+
+    def route(self, features: Sequence[np.ndarray], rows: int) -> np.ndarray:
+        """Return the leaf of each of so many rows, int32; ``features`` are groups of shape (rows,) each."""
+        node = np.zeros(rows, dtype=np.int32)
+        if not features:
+            return node
         matrix = np.stack([np.asarray(one, dtype=np.int16) for one in features], axis=1)
-        going = np.arange(len(node))
+        going = np.arange(rows)
         while len(going):
             here = node[going]
             feature = self.feature[here]
@@ -54,6 +66,10 @@ class Splits:
             going, here, feature = going[inside], here[inside], feature[inside]
             node[going] = self.left[here] + (matrix[going, feature] > self.threshold[here])
         return node
+
+
+ROOT = Splits(np.array([_LEAF], np.int16), np.zeros(1, np.int16), np.zeros(1, np.int32))
+"""A tree of one leaf."""
 
 
 def grow(

@@ -30,7 +30,7 @@ from mirror.key_values import (
 )
 from mirror.uniqueness import only_of_nulls
 from mirror_connectors.errors import PlanError
-from mirror_connectors.schema import Finding, Relation
+from mirror_connectors.schema import Finding, Relation, RelationName, Schema
 from mirror_profiles import columns
 from mirror_profiles.columns.kinds import Boolean, Categorical, Empty, Identifier, Numeric, Opaque, Temporal, Text
 
@@ -159,6 +159,25 @@ class _Option:
     scarce: tuple[str, int] | None = None
     finding: str | None = None
     only: tuple[tuple[str, frozenset[str]], ...] = ()
+
+
+def asked_by_children(schema: Schema) -> dict[RelationName, tuple[frozenset[str], ...]]:
+    """Return sets of columns that no key of a relation makes distinct, and that keys of its children rely on.
+
+    So where a child is unique by one column of its two-column key to a parent, that column alone should tell the parents apart.
+    """
+    found: dict[RelationName, list[frozenset[str]]] = {}
+    for key in schema.foreign_keys:
+        if key.parent not in schema or key.child not in schema:
+            continue
+        filled = {column for other in schema.parents_of(key.child) for column in other.columns}
+        pairs = list(zip(key.columns, key.parent_columns, strict=True))
+        for unique in schema.relation(key.child).keys:
+            wanted = frozenset(theirs for ours, theirs in pairs if ours in unique.columns)
+            known = any(set(one.columns) <= wanted and one.plain for one in schema.relation(key.parent).keys)
+            if wanted and not known and set(unique.columns) <= filled and key.parent != key.child:
+                found.setdefault(key.parent, []).append(wanted)
+    return {name: tuple(dict.fromkeys(sets)) for name, sets in found.items()}
 
 
 def distinct_keys(relation: Relation, profile: RelationProfile, given: Given, findings: list[Finding]) -> Choices:

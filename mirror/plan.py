@@ -32,10 +32,11 @@ from mirror.generators import (
     Numbering,
 )
 from mirror.invent import invented
-from mirror.keys import UNMADE, Choices, Given, Reference, distinct_keys
+from mirror.key_plans import ForeignKeys
+from mirror.keys import UNMADE, Choices, Given, Reference, asked_by_children, distinct_keys
 from mirror.orphans import as_wanted, told
 from mirror.partial_keys import close
-from mirror.planned import Agrees, ColumnPlan, KeyPlan, Plan, RelationPlan, UnplannedError
+from mirror.planned import ColumnPlan, KeyPlan, Plan, RelationPlan, UnplannedError
 from mirror.presence import chosen_together
 from mirror.rules import as_meant, asked_for, check_rules, effective_rules, ruled
 from mirror.uniqueness import key_named, only_of_nulls, promises
@@ -44,14 +45,14 @@ from mirror_connectors.errors import ConfigError, PlanError
 from mirror_connectors.schema import Finding, ForeignKey, Origin, Relation, RelationKind, RelationName, Schema
 from mirror_profiles.rules.kinds import read_by, relation_of
 from mirror_profiles.rules.spelling import spell
-from mirror_profiles.structure import MIRRORED, deciding_columns, own_columns, precedence
+from mirror_profiles.structure import MIRRORED, deciding_columns, precedence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from mirror.config import Config
     from mirror.partial_keys import Sole
-    from mirror_profiles.profile import ColumnProfile, Copy, FanOut, Profile, RelationProfile
+    from mirror_profiles.profile import ColumnProfile, Copy, Profile, RelationProfile
     from mirror_profiles.rules.kinds import Rule
 
 __all__ = ["ColumnPlan", "KeyPlan", "Plan", "RelationPlan", "plan"]
@@ -66,13 +67,12 @@ def plan(profile: Profile, config: Config) -> Plan:
     profile = as_wanted(as_meant(invented(profile, _about(profile, config)), config), config)
     order = precedence(profile.schema)
     findings = [*profile.findings, *_left_out(profile.schema), *told(profile)]
-    asked = _asked(profile.schema)
+    asked = asked_by_children(profile.schema)
     planned: dict[RelationName, RelationPlan] = {}
-    places = {name: place for place, name in enumerate(order)}
-    own = own_columns(profile.schema, order)
+    foreign_keys = ForeignKeys.of(profile, order)
     rules = effective_rules(profile, config)
     chosen = _derivations(profile, config, rules)
-    planner = _Planner(profile, config, planned, findings, asked, [], places, own, chosen, list(chosen.unkept))
+    planner = _Planner(profile, config, planned, findings, asked, [], foreign_keys, chosen, list(chosen.unkept))
     for name in order:
         planned[name] = planner.relation(profile.relation(name))
     for name in planner.open:
@@ -144,25 +144,6 @@ def _left_out(schema: Schema) -> Iterator[Finding]:
             )
 
 
-def _asked(schema: Schema) -> dict[RelationName, tuple[frozenset[str], ...]]:
-    """Return sets of columns that no key of a relation makes distinct, and that keys of its children rely on.
-
-    So where a child is unique by one column of its two-column key to a parent, that column alone should tell the parents apart.
-    """
-    found: dict[RelationName, list[frozenset[str]]] = {}
-    for key in schema.foreign_keys:
-        if key.parent not in schema or key.child not in schema:
-            continue
-        filled = {column for other in schema.parents_of(key.child) for column in other.columns}
-        pairs = list(zip(key.columns, key.parent_columns, strict=True))
-        for unique in schema.relation(key.child).keys:
-            wanted = frozenset(theirs for ours, theirs in pairs if ours in unique.columns)
-            known = any(set(one.columns) <= wanted and one.plain for one in schema.relation(key.parent).keys)
-            if wanted and not known and set(unique.columns) <= filled and key.parent != key.child:
-                found.setdefault(key.parent, []).append(wanted)
-    return {name: tuple(dict.fromkeys(sets)) for name, sets in found.items()}
-
-
 @dataclass(frozen=True, slots=True)
 class _Planner:
     profile: Profile
@@ -172,10 +153,7 @@ class _Planner:
     asked: Mapping[RelationName, tuple[frozenset[str], ...]]
     open: list[RelationName]
     """Relations whose room depends on others that come later."""
-    order: Mapping[RelationName, int]
-    """Place of each relation in load order."""
-    own: Mapping[str, frozenset[str]]
-    """By foreign key: the columns that it does not give, see `own_columns`."""
+    foreign_keys: ForeignKeys
     rules: Derivations
     unkept: list[tuple[Rule, str]]
     """Rules that are not made true, and why."""
@@ -201,7 +179,8 @@ class _Planner:
     ) -> RelationPlan:
         """Plan one relation; partial keys named in ``everywhere`` are to hold in all of its rows."""
         relation, said = self.profile.schema.relation(profile.name), len(self.findings)
-        keys = self._keys(relation, profile, owner)
+        keys, disagreeing = self.foreign_keys.plans(relation, owner)
+        self.findings.extend(disagreeing)
         if profile.copy is not None:
             return self._copied(relation, profile, profile.copy, keys)
         given = {column for key in keys for column in key.fills}
@@ -320,121 +299,6 @@ class _Planner:
         return RelationPlan(relation, copy.rows.num_rows, found, columns, copy)
 
     # -------------------------------------------------------------------------------------------------- foreign keys
-
-    def _keys(self, relation: Relation, profile: RelationProfile, owner: str | None) -> tuple[KeyPlan, ...]:
-        """Plan the foreign keys: the owner's first, then those without NULLs, each after those that give it columns.
-
-        Of several, the one is next of which most columns are given already: then all that a key shares with those before it is in one of
-        them, unless keys share columns in a ring.
-        """
-        rest = [key for key in self.profile.schema.parents_of(relation.name) if self.profile.fan_out(str(key))]
-        given: set[str] = set()
-        plans: list[KeyPlan] = []
-        led = {str(key): self._led(key) for key in rest}
-
-        def place(key: ForeignKey) -> tuple[object, ...]:
-            fan_out = self._fan_out(key)
-            known = sum(column in given for column in key.columns)
-            own = self.own[str(key)]
-            free = [column for column in key.columns if column not in given and column not in own]
-            nulls = fan_out.nulls and any(relation.column(column).nullable for column in free)
-            loose = bool(nulls or fan_out.orphans)
-            return (
-                str(key) != owner,
-                bool(key.when),
-                key.child == key.parent,
-                -led[str(key)],
-                loose,
-                -known,
-                -len(key.columns),
-                str(key),
-            )
-
-        while rest:
-            key = min(rest, key=place)
-            rest.remove(key)
-            # a column that refers to itself says that both rows agree on it, and is made like any other
-            own = self.own[str(key)]
-            shared = tuple(column for column in key.columns if column in given or column in own)
-            fills = tuple(column for column in key.columns if column not in shared)
-            if not key.when:
-                given.update(fills)
-            planned = self._key(relation, profile, key, fills, shared)
-            if planned.finds in (Finds.DEALT, Finds.WITHIN) and str(key) != owner:
-                agrees = self._agreeable(tuple(self._agreeing(planned, plans)))
-                planned = replace(planned, agrees=agrees, finds=Finds.WITHIN if agrees else planned.finds)
-            plans.append(replace(planned, finds=Finds.OWNER) if str(key) == owner else planned)
-        return tuple(plans)
-
-    def _key(
-        self, relation: Relation, profile: RelationProfile, key: ForeignKey, fills: Sequence[str], shared: Sequence[str]
-    ) -> KeyPlan:
-        fan_out = self._fan_out(key)
-        able = [column for column in fills if relation.column(column).nullable]
-        optional = max(able, key=lambda column: profile.column(column).nulls) if able else None
-        late = key.parent != key.child and key.parent not in self.planned
-        # NULLs that come from columns which other keys give leave no choice to this one
-        always = not fan_out.orphans and (not fan_out.nulls or optional is None) and not key.when
-        binding = always and not late and key.parent != key.child
-        finds = Finds.WITHIN if shared else Finds.DEALT
-        if not fills:
-            finds = Finds.GIVEN
-        elif key.child == key.parent and set(shared) <= self.own[str(key)] and not key.when:
-            finds = Finds.SIBLING if shared else Finds.TREE
-        share = fan_out.children / max(profile.rows, 1) if key.when else 1.0
-        return KeyPlan(key, finds, tuple(fills), tuple(shared), fan_out, optional, binding, False, late, share=share)
-
-    def _led(self, key: ForeignKey) -> int:
-        """Return how long the way is that a key leads, to a row that a shorter one leads to as well: it is found first.
-
-        But not where it shares columns with others: then those without NULLs are.
-        """
-        others = (other for other in self.profile.schema.parents_of(key.child) if other != key)
-        if any(set(key.columns) & set(other.columns) for other in others):
-            return 0
-        return max((len(one.one) for one in self.profile.agreements if one.one[0] == str(key) and one.other), default=0)
-
-    def _agreeing(self, planned: KeyPlan, before: Sequence[KeyPlan]) -> Iterator[Agrees]:
-        """Yield the ways that lead where a key must, as far as they are known before it is found."""
-        name, spelling = planned.foreign_key.child, str(planned.foreign_key)
-        earlier = {str(key.foreign_key): key for key in before}
-        for agreement in self.profile.agreements:
-            for mine, by in ((agreement.one, agreement.other), (agreement.other, agreement.one)):
-                if agreement.relation != name or mine[:1] != (spelling,):
-                    continue
-                if by and by[0] not in earlier:
-                    continue  # the other way is found by this one
-                if any(self._is_late(one) for one in (*by, *mine[1:])):
-                    if any((one.one, one.other) == (mine[::-1], by) for one in self.profile.agreements):
-                        continue  # there and back again: the way that starts at the other end is kept
-                    self.findings.append(Finding(str(agreement), UNMADE))
-                    continue
-                yield Agrees(by, mine[1:], any(self._may_miss(one) for one in by))
-
-    def _agreeable(self, agrees: tuple[Agrees, ...]) -> tuple[Agrees, ...]:
-        """Leave one way where one may lead nowhere: no parent could be free of the one and bound by the other."""
-        if len(agrees) < 2 or not any(one.free for one in agrees):
-            return agrees
-        kept = tuple(one for one in agrees if not one.free) or agrees[:1]
-        self.findings.extend(Finding(f"{' then '.join(one.by)} agrees", UNMADE) for one in agrees if one not in kept)
-        return kept
-
-    def _named(self, spelling: str) -> ForeignKey:
-        return next(key for key in self.profile.schema.foreign_keys if str(key) == spelling)
-
-    def _is_late(self, spelling: str) -> bool:
-        key = self._named(spelling)
-        return self.order[key.parent] >= self.order[key.child]
-
-    def _may_miss(self, spelling: str) -> bool:
-        key, fan_out = self._named(spelling), self.profile.fan_out(spelling)
-        nullable = any(self.profile.schema.relation(key.child).column(name).nullable for name in key.columns)
-        return nullable or fan_out is None or bool(fan_out.nulls or fan_out.orphans)
-
-    def _fan_out(self, key: ForeignKey) -> FanOut:
-        found = self.profile.fan_out(str(key))
-        assert found is not None  # noqa: S101  _keys keeps only keys that have one
-        return found
 
     def _reference(self, relation: Relation, key: KeyPlan) -> Reference:
         fan_out, foreign_key = key.fan_out, key.foreign_key
@@ -644,14 +508,14 @@ class _Planner:
         """
         speaking = [key for key in self.profile.schema.parents_of(relation.name) if profile.name in key.deciding]
         if speaking:
-            spoken = {str(key): self._fan_out(key) for key in speaking}
+            spoken = {str(key): self.foreign_keys.fan_out(key) for key in speaking}
             profile = typed(profile, relation.column(profile.name).type, speaking, spoken)
         if not self._referred(relation, profile.name):
             return profile
         name = relation.name
         referring = [key for key in self.profile.schema.foreign_keys if key.parent == name]
         referring = [key for key in referring if profile.name in key.parent_columns and self.profile.fan_out(str(key))]
-        fan_outs = [self._fan_out(key) for key in referring]
+        fan_outs = [self.foreign_keys.fan_out(key) for key in referring]
         some = max(self._share_of_parents(key) for key in referring)
         one = (
             1 / max(self._wanted(self.profile.relation(name)), 1) if any(found.children for found in fan_outs) else 0.0
@@ -660,7 +524,7 @@ class _Planner:
 
     def _share_of_parents(self, key: ForeignKey) -> float:
         """Return the share of parents that have a child, as far as it is known."""
-        found, marginal = self._fan_out(key), self._fan_out(key).marginal
+        found, marginal = self.foreign_keys.fan_out(key), self.foreign_keys.fan_out(key).marginal
         child = self.profile.schema.relation(key.child)
         if any(set(one.columns) <= set(key.columns) for one in child.keys if one.plain):
             return min(found.children * (1 - found.nulls - found.orphans) / max(found.parents, 1), 1.0)

@@ -325,7 +325,7 @@ def grown(draw: st.DrawFn) -> tuple[np.ndarray, list[np.ndarray], np.ndarray, in
 def test_trees_are_sound(made: tuple[np.ndarray, list[np.ndarray], np.ndarray, int], owned: bool, depth: int) -> None:
     target, features, units, least = made
     units = np.unique(units, return_inverse=True)[1]
-    found = grow(target, features, least=least, depth=depth, enough=[units] if owned else (), k=least)
+    found = grow(target, features, least=least, depth=depth, units=units if owned else None, k=least)
     nodes = len(found.feature)
     assert len(found.threshold) == len(found.left) == nodes
     inner = np.flatnonzero(found.feature >= 0)

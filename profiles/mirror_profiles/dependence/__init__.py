@@ -123,8 +123,8 @@ def _grown(
     features = _features(target, candidates, some, k=k)
     if not features:
         return None
-    enough = [] if units is None else [np.unique(units[some], return_inverse=True)[1]]
-    splits = grow(target, [one.seen for one in features], least=_LEAST * k, depth=_DEPTH, enough=enough, k=k)
+    whose = None if units is None else np.unique(units[some], return_inverse=True)[1]
+    splits = grow(target, [one.seen for one in features], least=_LEAST * k, depth=_DEPTH, units=whose, k=k)
     used = splits.used
     if not len(used):
         return None

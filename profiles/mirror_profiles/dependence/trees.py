@@ -78,111 +78,130 @@ def grow(
     *,
     least: int,
     depth: int,
-    enough: Sequence[np.ndarray] = (),
+    units: np.ndarray | None = None,
     k: int = 1,
 ) -> Splits:
     """Grow a tree for ``target`` (classes from 0) over ``features`` (groups from 0), all int arrays of shape (rows,).
 
     A node is split where the likelihood ratio (G, Sokal and Rohlf 1981, section 17) of its two sides is greatest, if that is beyond what
-    chance gives and either side keeps ``least`` rows. ``enough`` holds the units that rows belong to, int64; then either side keeps ``k`` of
-    them as well, each counted by the share of its rows.
+    chance gives and either side keeps ``least`` rows. ``units``, int64 from 0 of the same shape, says whose row each is; then either side
+    keeps rows of ``k`` units as well.
     """
-    rows, classes = len(target), int(target.max(initial=0)) + 1
-    logs = _logs(rows)
-    sizes = [int(one.max(initial=0)) + 1 for one in features]
-    feature, threshold, left = [np.array([_LEAF], np.int16)], [np.zeros(1, np.int16)], [np.zeros(1, np.int32)]
-    node = np.zeros(rows, dtype=np.int64)
-    here, nodes = np.arange(rows), 1
-    level = 1
+    search = _Search.of(target, features, least)
+    rows = _Rows(np.arange(len(target)), np.zeros(len(target), dtype=np.int64))
+    levels: list[Splits] = []
+    width, nodes = 1, 1
     for _ in range(depth):
-        if not level or not len(here):
-            break
-        # of the many nodes of a deep level most are too small to be split: only the others are looked at
-        able = np.bincount(node[here], minlength=level) >= 2 * least
-        here = here[able[node[here]]]
-        among, number_of = int(able.sum()), np.cumsum(able) - 1
-        best = _best(
-            target[here], [one[here] for one in features], sizes, number_of[node[here]], (among, classes), least, logs
-        )
+        best = search.best(rows, width)
         if best is None:
             break
+        which, at = best
+        inner = which != _LEAF
+        rows = rows.among(inner).divided(features, which[inner], at[inner])
+        if units is not None:
+            held = _units_of(rows, units, 2 * int(np.count_nonzero(inner)))
+            enough = np.minimum(held[0::2], held[1::2]) >= k
+            inner[inner] = enough
+            rows = rows.among(np.repeat(enough, 2))
+        left = np.where(inner, nodes + 2 * (np.cumsum(inner) - 1), 0)
+        levels.append(_level(np.where(inner, which, _LEAF), at, left))
+        width = 2 * int(np.count_nonzero(inner))
+        nodes += width
+    levels.append(_level(np.full(width, _LEAF), np.zeros(width), np.zeros(width)))
+    return Splits(
+        np.concatenate([one.feature for one in levels]),
+        np.concatenate([one.threshold for one in levels]),
+        np.concatenate([one.left for one in levels]),
+    )
+
+
+def _level(feature: np.ndarray, threshold: np.ndarray, left: np.ndarray) -> Splits:
+    return Splits(feature.astype(np.int16), threshold.astype(np.int16), left.astype(np.int32))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows that may still be divided, some of all."""
+
+    number: np.ndarray
+    """Which rows they are, int64."""
+    node: np.ndarray
+    """Which node of its level each is in, int64, of the same shape."""
+
+    def among(self, nodes: np.ndarray) -> _Rows:
+        """Return those in the nodes that a mask chooses, which alone are counted then."""
+        inside = nodes[self.node]
+        return _Rows(self.number[inside], (np.cumsum(nodes) - 1)[self.node[inside]])
+
+    def divided(self, features: Sequence[np.ndarray], which: np.ndarray, at: np.ndarray) -> _Rows:
+        """Return them in the children of their nodes, given the feature and the threshold of each node."""
+        chosen, border = which[self.node], at[self.node]
+        right = np.zeros(len(self.number), dtype=bool)
+        for one in np.unique(chosen):
+            mine = chosen == one
+            right[mine] = features[one][self.number[mine]] > border[mine]
+        return _Rows(self.number, 2 * self.node + right)
+
+
+def _units_of(rows: _Rows, units: np.ndarray, nodes: int) -> np.ndarray:
+    """Return how many units the rows of each node belong to."""
+    _, first = np.unique(rows.node * (int(units.max(initial=0)) + 1) + units[rows.number], return_index=True)
+    return np.bincount(rows.node[first], minlength=nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What nodes are split by is looked for: in tables of a feature's groups and the target's classes, node by node."""
+
+    target: np.ndarray
+    classes: int
+    features: Sequence[np.ndarray]
+    sizes: tuple[int, ...]
+    """Groups of each feature."""
+    least: int
+    logs: np.ndarray
+    """n log n for every number of rows."""
+
+    @classmethod
+    def of(cls, target: np.ndarray, features: Sequence[np.ndarray], least: int) -> _Search:
+        sizes = tuple(int(one.max(initial=0)) + 1 for one in features)
+        return cls(target, int(target.max(initial=0)) + 1, features, sizes, least, _logs(len(target)))
+
+    def best(self, rows: _Rows, level: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return for each of a level's nodes the feature to split by (-1: none) and the threshold, int64, or None when none is to be split."""
+        # of the many nodes of a deep level most are too small to be split: only the others are looked at
+        able = np.bincount(rows.node, minlength=level) >= 2 * self.least
         which, at = np.full(level, _LEAF), np.zeros(level, dtype=np.int64)
-        which[able], at[able] = best
-        going = which[node[here]] >= 0
-        here = here[going]
-        chosen, border = which[node[here]], at[node[here]]
-        right = np.zeros(len(here), dtype=bool)
-        for number in np.unique(chosen):
-            mine = chosen == number
-            right[mine] = features[number][here[mine]] > border[mine]
-        split = np.flatnonzero(which >= 0)
-        place = np.full(level, -1)
-        place[split] = 2 * np.arange(len(split))
-        child = place[node[here]] + right
-        for units in enough:
-            short = _short(child, units[here], 2 * len(split), k)
-            bad = short[0::2] | short[1::2]
-            if bad.any():
-                which[split[bad]] = _LEAF
-                kept = ~bad[child // 2]
-                here, child = here[kept], child[kept]
-                renumber = np.cumsum(~bad) - 1
-                child = 2 * renumber[child // 2] + child % 2
-                split = split[~bad]
-        place = np.zeros(level, dtype=np.int32)
-        place[split] = nodes + 2 * np.arange(len(split))
-        feature[-1], threshold[-1], left[-1] = which.astype(np.int16), at.astype(np.int16), place
-        level = 2 * len(split)
-        nodes += level
-        node[here] = child
-        if level:
-            feature.append(np.full(level, _LEAF, np.int16))
-            threshold.append(np.zeros(level, np.int16))
-            left.append(np.zeros(level, np.int32))
-    return Splits(np.concatenate(feature), np.concatenate(threshold), np.concatenate(left))
+        which[able], at[able] = self._best(rows.among(able), int(np.count_nonzero(able)))
+        return (which, at) if (which != _LEAF).any() else None
 
-
-def _best(
-    target: np.ndarray,
-    features: Sequence[np.ndarray],
-    sizes: Sequence[int],
-    node: np.ndarray,
-    shape: tuple[int, int],
-    least: int,
-    logs: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return for each node of a level the feature to split by (-1: none) and the threshold, int64, or None when the level is too wide."""
-    level, classes = shape
-    total = np.bincount(node * classes + target, minlength=level * classes).reshape(level, classes)
-    n = total.sum(1)
-    base = logs[n] - logs[total].sum(1)
-    critical = _critical((total > 0).sum(1) - 1)
-    best, which, at = np.zeros(level), np.full(level, _LEAF), np.zeros(level, dtype=np.int64)
-    able = (n >= 2 * least) & ((total > 0).sum(1) > 1)
-    if not able.any():
-        return None
-    for number, (groups, size) in enumerate(zip(features, sizes, strict=True)):
-        if size < 2 or level * size * classes > _MOST_CELLS:
-            continue
-        cube = np.bincount((node * size + groups) * classes + target, minlength=level * size * classes)
-        low = np.cumsum(cube.reshape(level, size, classes), axis=1)[:, :-1]
-        below = low.sum(2)
-        high = total[:, None] - low
-        above = n[:, None] - below
-        gain = 2 * (logs[low].sum(2) + logs[high].sum(2) - logs[below] - logs[above] + base[:, None])
-        gain[(below < least) | (above < least)] = 0
-        place = gain.argmax(1)
-        found = gain[np.arange(level), place]
-        better = (found > best) & able
-        best[better], which[better], at[better] = found[better], number, place[better]
-    which[best < critical] = _LEAF
-    return (which, at) if (which >= 0).any() else None
-
-
-def _short(child: np.ndarray, units: np.ndarray, children: int, k: int) -> np.ndarray:
-    """Say which nodes hold fewer than ``k`` units."""
-    _, first = np.unique(child * (int(units.max(initial=0)) + 1) + units, return_index=True)
-    return np.bincount(child[first], minlength=children) < k
+    def _best(self, rows: _Rows, level: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the same of nodes that are all large enough, and never None."""
+        best, which, at = np.zeros(level), np.full(level, _LEAF), np.zeros(level, dtype=np.int64)
+        classes, target, logs = self.classes, self.target[rows.number], self.logs
+        total = np.bincount(rows.node * classes + target, minlength=level * classes).reshape(level, classes)
+        mixed = (total > 0).sum(1) > 1
+        if not mixed.any():
+            return which, at
+        n = total.sum(1)
+        base = logs[n] - logs[total].sum(1)
+        for number, (feature, size) in enumerate(zip(self.features, self.sizes, strict=True)):
+            if size < 2 or level * size * classes > _MOST_CELLS:
+                continue
+            place = (rows.node * size + feature[rows.number]) * classes + target
+            cube = np.bincount(place, minlength=level * size * classes).reshape(level, size, classes)
+            low = np.cumsum(cube, axis=1)[:, :-1]
+            below = low.sum(2)
+            high = total[:, None] - low
+            above = n[:, None] - below
+            gain = 2 * (logs[low].sum(2) + logs[high].sum(2) - logs[below] - logs[above] + base[:, None])
+            gain[(below < self.least) | (above < self.least)] = 0
+            threshold = gain.argmax(1)
+            found = gain[np.arange(level), threshold]
+            better = (found > best) & mixed
+            best[better], which[better], at[better] = found[better], number, threshold[better]
+        which[best < _critical((total > 0).sum(1) - 1)] = _LEAF
+        return which, at
 
 
 def _critical(freedom: np.ndarray) -> np.ndarray:

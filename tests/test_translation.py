@@ -26,7 +26,8 @@ from mirror_connectors import (
     Schema,
 )
 from mirror_connectors.expressions import transpile
-from mirror_connectors.translation import spell, translate
+from mirror_connectors.native_types import spell
+from mirror_connectors.translation import translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

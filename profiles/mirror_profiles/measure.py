@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ from mirror_profiles.privacy import (
     released_ranks,
     released_size,
 )
-from mirror_profiles.profile import Aspect, Copy, FanOut, Profile, Protection, Provenance
+from mirror_profiles.profile import Agreement, Aspect, Copy, FanOut, Profile, Protection, Provenance
 from mirror_profiles.reading import Context, Read, matched, read_table
 from mirror_profiles.relations import learn
 from mirror_profiles.rules.discovery import discover
@@ -74,14 +74,94 @@ def measure(
     Raises ReadError when a relation cannot be read, PrivacyError when one cannot be copied.
     """
     order = precedence(schema)
+    reads = _read_all(schema, sources, order, sample, copy, progress)
+    for name, found in readings({name: read.table for name, read in reads.items()}, schema, meanings).items():
+        reads[name].readings = found
+    structure = _structure(schema, sources, reads, order, copy=copy, unit=unit, k=k)
+    for name, read in reads.items():
+        read.units = structure.units.of.get(name) if unit else None
+    findings = [*schema.findings, *(one for _, source in sorted(sources.items()) for one in source.noticed)]
+    findings += structure.units.findings
+    fan_outs = dict(structure.fan_outs)
+    relations = []
+    for done, name in enumerate(order):
+        _tell(progress, f"learn {name}", done, len(order))
+        context = Context(
+            schema,
+            reads,
+            fan_outs,
+            structure.found,
+            structure.ranked,
+            order[: done + 1],
+            order,
+            structure.owner,
+            frozenset(copy),
+            k,
+            structure.ways,
+        )
+        learned, chosen = learn(reads[name], context, findings)
+        relations.append(replace(learned, copy=_copy(reads[name])) if name in copy else learned)
+        fan_outs.update(chosen)
+    fan_outs |= {str(key): fan_out for key, fan_out in _dependent(fan_outs, structure, reads, k)}
+    return Profile(
+        schema,
+        tuple(relations),
+        tuple(fan_outs.values()),
+        tuple(provenance_of(name, connector, schema) for name, connector in sorted(sources.items())),
+        k,
+        tuple(findings),
+        agreements=structure.ways,
+        rules=_rules(schema, reads, structure.found, copy, k),
+        protection=_protection(structure.units, order, copy=copy, unit=unit, k=k),
+    )
+
+
+def _read_all(
+    schema: Schema,
+    sources: Mapping[str, Reader],
+    order: Sequence[RelationName],
+    sample: int,
+    copy: Collection[RelationName],
+    progress: Progress | None,
+) -> dict[RelationName, Read]:
+    """Read every relation, in order; raises PrivacyError when one cannot be copied."""
     reads: dict[RelationName, Read] = {}
     for done, name in enumerate(order):
         _tell(progress, f"read {name}", done, len(order))
         reads[name] = _read(schema, schema.relation(name), sources[name.source], sample)
         if name in copy:
             check_copy(schema, name, reads[name].rows, copy)
-    for name, found_ in readings({name: read.table for name, read in reads.items()}, schema, meanings).items():
-        reads[name].readings = found_
+    return reads
+
+
+@dataclass(frozen=True, slots=True)
+class _Structure:
+    """How the rows of all relations hang together: what is known before any column is learned."""
+
+    found: Mapping[str, np.ndarray]
+    """By foreign key: the parent of every child row, see `matched`."""
+    fan_outs: Mapping[str, FanOut]
+    """By foreign key; nothing explains them yet."""
+    ways: tuple[Agreement, ...]
+    owner: Mapping[RelationName, ForeignKey]
+    units: Units
+    whose: Mapping[RelationName, np.ndarray]
+    """The unit of every row, as `Units.ids`; empty where no unit is named."""
+    ranked: Mapping[str, np.ndarray]
+    """By foreign key whose parents are told apart: children of each parent, as far as they may be told."""
+
+
+def _structure(
+    schema: Schema,
+    sources: Mapping[str, Reader],
+    reads: Mapping[RelationName, Read],
+    order: tuple[RelationName, ...],
+    *,
+    copy: Collection[RelationName],
+    unit: Collection[RelationName],
+    k: int,
+) -> _Structure:
+    """Find the parents, the owner and the unit of every row."""
     keys = [key for key in schema.foreign_keys if key.child in reads and key.parent in reads]
     found, sampled = matched(keys, reads, sources)
     fan_outs = {str(key): _fan_out(key, found[str(key)], reads, copy, {}, k) for key in keys}
@@ -97,43 +177,26 @@ def measure(
         # what was learned of rows alone has decided how they hang together, and is not told
         fan_outs = {str(key): _fan_out(key, found[str(key)], reads, copy, whose, k) for key in keys}
         ways = agreements(schema, speaking, k=k, skip=copy, units=whose)
-    for name, read in reads.items():
-        read.units = units.of.get(name) if unit else None
     ranked = {
         str(key): degrees(found[str(key)], reads[key.parent].rows, whose.get(key.child), k=k)
         for key in keys
         if fan_outs[str(key)].identities
     }
-    relations, findings = (
-        [],
-        [*schema.findings, *(one for _, source in sorted(sources.items()) for one in source.noticed), *units.findings],
-    )
-    for done, name in enumerate(order):
-        _tell(progress, f"learn {name}", done, len(order))
-        context = Context(
-            schema, reads, fan_outs, found, ranked, order[: done + 1], order, owner, frozenset(copy), k, ways
-        )
-        learned, chosen = learn(reads[name], context, findings)
-        relations.append(replace(learned, copy=_copy(reads[name])) if name in copy else learned)
-        fan_outs.update(chosen)
-    dependent = {str(key): fan_out for key, fan_out in _dependent(fan_outs, found, reads, whose, owner, k)}
-    provenance = tuple(provenance_of(name, connector, schema) for name, connector in sorted(sources.items()))
-    return Profile(
-        schema,
-        tuple(relations),
-        tuple({**fan_outs, **dependent}.values()),
-        provenance,
-        k,
-        tuple(findings),
-        agreements=ways,
-        rules=_rules(schema, reads, found, copy, k),
-        protection=_protection(units, released_size(units.count, k=k))
-        if unit
-        else Protection((), 0, tuple(name for name in order if name not in copy), (), released=SCHEMA),
-    )
+    return _Structure(found, fan_outs, ways, owner, units, whose, ranked)
 
 
-def _protection(units: Units, count: int) -> Protection:
+def _protection(
+    units: Units,
+    order: Sequence[RelationName],
+    *,
+    copy: Collection[RelationName],
+    unit: Collection[RelationName],
+    k: int,
+) -> Protection:
+    """Say whose rows the profile protects: those of the units named, or else each by itself."""
+    if not unit:
+        return Protection((), 0, tuple(name for name in order if name not in copy), (), released=SCHEMA)
+    count = released_size(units.count, k=k)
     return Protection(units.roots, count, units.row_level, units.second, released=SCHEMA)
 
 
@@ -256,25 +319,21 @@ def _is_label(key: ForeignKey, fan_out: FanOut, child: Read, found: np.ndarray) 
 
 
 def _dependent(
-    fan_outs: Mapping[str, FanOut],
-    found: Mapping[str, np.ndarray],
-    reads: Mapping[RelationName, Read],
-    whose: Mapping[RelationName, np.ndarray],
-    owner: Mapping[RelationName, ForeignKey],
-    k: int,
+    fan_outs: Mapping[str, FanOut], structure: _Structure, reads: Mapping[RelationName, Read], k: int
 ) -> Iterator[tuple[ForeignKey, FanOut]]:
     """Learn how the fan-outs along which rows are owned depend on one another, and on the owner's place among its own siblings."""
-    for key in owner.values():
+    owned = structure.owner.values()
+    for key in owned:
         fan_out, parent = fan_outs[str(key)], reads[key.parent]
         if fan_out.marginal is None or fan_out.ranks or not parent.rows:
             continue
 
         def children(of: ForeignKey, parents: int = parent.rows) -> np.ndarray:
-            rows = found[str(of)]
+            rows = structure.found[str(of)]
             return np.bincount(rows[rows >= 0], minlength=parents)
 
         grid = np.arange(1, grids.COUNT_CODES)
-        earlier = [one for one in owner.values() if one.parent == key.parent and str(one) < str(key)]
+        earlier = [one for one in owned if one.parent == key.parent and str(one) < str(key)]
         known = [Candidate(None, str(one), grids.counted(children(one)), grid, Aspect.FAN_OUT) for one in earlier]
         if parent.siblings is not None:
             known += [
@@ -282,7 +341,7 @@ def _dependent(
                 Candidate(None, None, grids.counted(parent.siblings.place), grid, Aspect.PLACE),
             ]
         codes = numeric.encode(fan_out.marginal, children(key).astype(float))
-        explained = dependence.fit(codes, order_of(fan_out.marginal), known, k=k, units=whose.get(key.parent))
+        explained = dependence.fit(codes, order_of(fan_out.marginal), known, k=k, units=structure.whose.get(key.parent))
         if explained is not None:
             yield key, replace(fan_out, dependence=explained)
 

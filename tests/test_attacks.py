@@ -158,6 +158,22 @@ def test_relations_without_rows_are_attacked_in_peace(tmp_path: Path) -> None:
     assert [what.partition(":")[0] for what in told] == ["no exact match was looked for", "not attacked by membership"]
 
 
+def test_a_column_of_values_that_the_source_could_not_hold_is_told_and_the_others_are_attacked(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "source.db")) as source:
+        source.execute("CREATE TABLE visit (id INTEGER PRIMARY KEY, a INTEGER, b UTINYINT, c DOUBLE, d INTEGER)")
+        source.execute("INSERT INTO visit SELECT n, n % 7, n % 11, n / 8, n % 50 FROM range(300) AS one(n)")
+    (tmp_path / "mirror.toml").write_text(
+        '[sources.s]\nurl = "duckdb:///source.db"\n[targets.s]\nurl = "sqlite:///target.db"\n', encoding="utf-8"
+    )
+    mirror.run(tmp_path / "mirror.toml")
+    with closing(sqlite3.connect(tmp_path / "target.db")) as target, target:
+        target.execute("UPDATE visit SET b = 1000 WHERE id % 2 = 0")
+    report = mirror.compare(tmp_path / "mirror.toml", privacy=True)
+    why = "not attacked: the target's values are none of the source's type"
+    assert [finding.where for finding in report.findings if finding.what == why] == ["s.main.visit.b"]
+    assert {"membership", "closest record"} <= {one.metric for one in report.attacks}
+
+
 # --- Membership -------------------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,6 @@ from mirror.binding import (
     with_patterns,
 )
 from mirror.checks import Domain, domains, order
-from mirror.conditional_keys import chained, leaders, together, typed
 from mirror.contradictions import refuse_contradictions
 from mirror.defaults import default_generator
 from mirror.derivation import Derivations, derivations, derived, unsettled
@@ -37,6 +36,7 @@ from mirror.keys import UNMADE, Choices, Given, Reference, asked_by_children, di
 from mirror.orphans import as_wanted, told
 from mirror.partial_keys import close
 from mirror.planned import ColumnPlan, KeyPlan, Plan, RelationPlan, UnplannedError
+from mirror.polymorphic import chained, leaders, together, typed
 from mirror.presence import chosen_together
 from mirror.rules import as_meant, asked_for, check_rules, effective_rules, ruled
 from mirror.uniqueness import key_named, only_of_nulls, promises

@@ -24,48 +24,21 @@ _SHOP = """
         PRIMARY KEY (person, votable_type, votable_id));
     CREATE TABLE address (id INTEGER PRIMARY KEY, holder_type TEXT, holder_id INTEGER, UNIQUE (holder_type, holder_id));
 """
-_LINKS = """
-    [[links]]
-    child = "shop.main.remark(subject_id)"
-    parent = "shop.main.post(id)"
-    when = { subject_type = "Post" }
-    [[links]]
-    child = "shop.main.remark(subject_id)"
-    parent = "shop.main.photo(uid)"
-    when = { subject_type = ["Photo", "Picture"] }
-    [[links]]
-    child = "shop.main.remark(subject_id)"
-    parent = "store.main.item(id)"
-    when = { subject_type = "Item" }
-    [[links]]
-    child = "shop.main.remark(subject_id)"
-    parent = "shop.main.remark(id)"
-    when = { subject_type = "Remark" }
-    [[links]]
-    child = "shop.main.note(about_id)"
-    parent = "shop.main.person(id)"
-    when = { about = 1 }
-    [[links]]
-    child = "shop.main.note(about_id)"
-    parent = "store.main.item(id)"
-    when = { about = 2 }
-    [[links]]
-    child = "shop.main.vote(votable_id)"
-    parent = "shop.main.post(id)"
-    when = { votable_type = "Post" }
-    [[links]]
-    child = "shop.main.vote(votable_id)"
-    parent = "store.main.item(id)"
-    when = { votable_type = "Item" }
-    [[links]]
-    child = "shop.main.address(holder_id)"
-    parent = "shop.main.person(id)"
-    when = { holder_type = "Person" }
-    [[links]]
-    child = "shop.main.address(holder_id)"
-    parent = "store.main.item(id)"
-    when = { holder_type = "Item" }
-"""
+_LINKS = "".join(
+    f'[[links]]\nchild = "shop.main.{child}"\nparent = "{parent}"\nwhen = {{ {when} }}\n'
+    for child, parent, when in (
+        ("remark(subject_id)", "shop.main.post(id)", 'subject_type = "Post"'),
+        ("remark(subject_id)", "shop.main.photo(uid)", 'subject_type = ["Photo", "Picture"]'),
+        ("remark(subject_id)", "store.main.item(id)", 'subject_type = "Item"'),
+        ("remark(subject_id)", "shop.main.remark(id)", 'subject_type = "Remark"'),
+        ("note(about_id)", "shop.main.person(id)", "about = 1"),
+        ("note(about_id)", "store.main.item(id)", "about = 2"),
+        ("vote(votable_id)", "shop.main.post(id)", 'votable_type = "Post"'),
+        ("vote(votable_id)", "store.main.item(id)", 'votable_type = "Item"'),
+        ("address(holder_id)", "shop.main.person(id)", 'holder_type = "Person"'),
+        ("address(holder_id)", "store.main.item(id)", 'holder_type = "Item"'),
+    )
+)
 
 
 def _sources(folder: Path) -> None:

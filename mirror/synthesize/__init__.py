@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from mirror.casts import cast
 from mirror.generators import Choice, Derived, Drawn, Finds, FromLists, FromParent, Mask, Numbering, Sibling, Stretched
-from mirror.synthesize import places, presences, room, text, ways
+from mirror.synthesize import places, present_keys, room, text, ways
 from mirror.synthesize.candidates import Candidates
 from mirror.synthesize.parents import NONE, Deal
 from mirror.synthesize.rows import Rows
@@ -339,7 +339,7 @@ class Synthesis:
         """Return which of some foreign keys each row of a relation has, bool, shape (rows, keys)."""
         place = (name, presence)
         if place not in self._present:
-            self._present[place] = presences.chosen(self, self.plan.relation(name), presence)
+            self._present[place] = present_keys.chosen(self, self.plan.relation(name), presence)
         return self._present[place]
 
     def spoken_of(self, name: RelationName, key: KeyPlan) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from mirror.generators import Finds
-from mirror.synthesize import conditional_keys, presences, ways
+from mirror.synthesize import conditional_keys, present_keys, ways
 from mirror.synthesize.parents import NONE, earlier_rows
 from mirror.synthesize.together import needs_all
 from mirror_connectors.errors import PlanError
@@ -71,8 +71,8 @@ def find(world: Synthesis, rows: Rows, key: KeyPlan) -> np.ndarray:
 
 def _found_apart(world: Synthesis, rows: Rows, key: KeyPlan) -> np.ndarray | None:
     """Find parents for the rows alone that have, or may have, any by a key; None where all rows are treated alike."""
-    if rows.plan.presence(key.optional) is not None and presences.is_counted(world, rows.plan, key):
-        return presences.counted(world, rows, key)
+    if rows.plan.presence(key.optional) is not None and present_keys.is_counted(world, rows.plan, key):
+        return present_keys.counted(world, rows, key)
     if key.foreign_key.when and key.finds in (Finds.DEALT, Finds.INJECTED) and not needs_all(rows.plan, key):
         return conditional_keys.found(world, rows, key)
     return None

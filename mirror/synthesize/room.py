@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from mirror.casts import cast
 from mirror.generators import Finds
 from mirror.key_values import MANY
-from mirror.synthesize import presences, ways
+from mirror.synthesize import present_keys, ways
 from mirror.synthesize.structure import Room
 from mirror_profiles.matching import match
 from mirror_profiles.rules.evaluate import passing, vector
@@ -181,4 +181,4 @@ def capacity(world: Synthesis, relation: RelationPlan) -> int:
         elif key.finds is Finds.DEALT:
             mask = world.able(relation.name, str(key.foreign_key))
             most = most if mask is None or mask.any() else 0
-    return min([most, *(presences.capacity(world, relation, one) for one in relation.presences)])
+    return min([most, *(present_keys.capacity(world, relation, one) for one in relation.presences)])

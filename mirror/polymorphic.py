@@ -1,4 +1,4 @@
-"""Columns that refer to one of several relations: another column of the row says to which, by a link's ``when``."""
+"""Polymorphic references: columns that refer to one of several relations, where another column of the row says to which, by a link's ``when``."""
 
 from __future__ import annotations
 
@@ -58,15 +58,19 @@ def chained(
     relation: Relation, profile: ColumnProfile, keys: Sequence[KeyPlan], rest: Generator
 ) -> tuple[FromParent, str]:
     """Return what makes a column of which each of ``keys`` speaks in some rows, and how that reads; ``rest`` makes what none speaks of."""
+
+    def given(key: KeyPlan, otherwise: Generator) -> FromParent:
+        parent = key.foreign_key.parent_columns[key.foreign_key.columns.index(profile.name)]
+        return FromParent(str(key.foreign_key), parent, otherwise)
+
     strange = (1 - profile.nulls) - sum(key.share * (1 - key.fan_out.nulls) for key in keys)
     column = relation.column(profile.name)
     made: Generator = rest if strange > _LEAST_STRANGE or not column.nullable else Null()
-    for key in reversed(keys):
-        parent = key.foreign_key.parent_columns[key.foreign_key.columns.index(profile.name)]
-        made = FromParent(str(key.foreign_key), parent, made)
-    assert isinstance(made, FromParent)  # noqa: S101  there is a key at least
+    first, *others = keys
+    for key in reversed(others):
+        made = given(key, made)
     by = ", ".join(sorted(frozenset[str]().union(*(key.foreign_key.deciding for key in keys))))
-    return made, f"foreign key to {', '.join(str(key.foreign_key.parent) for key in keys)}, as {by} says"
+    return given(first, made), f"foreign key to {', '.join(str(key.foreign_key.parent) for key in keys)}, as {by} says"
 
 
 def together(references: Sequence[Reference], keys: Sequence[KeyPlan]) -> tuple[Reference, ...]:

@@ -62,8 +62,8 @@ class Explainers:
             step = self._step(other)
             if step is not None:
                 yield step
-        for key, by in layout.meets:
-            met = layout.met(key, by)
+        for met in layout.meets:
+            key, by = met.key, met.by
             if by == name:
                 yield Candidate(by, str(key), met.ahead, _STEP_ORDER, Aspect.KIN_NEXT, by=by)
                 yield Candidate(by, str(key), met.left, _EXCESS_ORDER, Aspect.KIN_LEFT, by=by)

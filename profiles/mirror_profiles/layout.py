@@ -31,8 +31,11 @@ _MOST_STEPS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """The kin that rows meet; arrays of shape (rows,)."""
+    """The kin that rows meet by a column, one that rises from row to row and that both have; arrays of shape (rows,)."""
 
+    key: ForeignKey
+    """How the kin find the owner."""
+    by: str
     row: np.ndarray
     """The first of them, int64; -1 for none."""
     ahead: np.ndarray
@@ -67,7 +70,6 @@ class Layout:
         self.values: dict[str, pa.Array] = {}
         """What of each column may be learned."""
         self._before: dict[str, np.ndarray | None] = {}
-        self._met: dict[tuple[str, str], Met] = {}
 
     def _precedence(self, name: str) -> tuple[object, ...]:
         time = is_moment(self.relation.column(name).type)
@@ -164,50 +166,48 @@ class Layout:
     # ------------------------------------------------------------------------------------------------------------ kin
 
     @cached_property
-    def meets(self) -> list[tuple[ForeignKey, str]]:
-        """Kin, and the column by which rows meet them: one that rises from row to row, of the same name and kind in both."""
-        found = []
+    def meets(self) -> list[Met]:
+        """Kin that rows meet, each by the first column that rises from row to row and is of the same name and kind in both."""
+        found: list[Met] = []
+        if self.siblings is None:
+            return found
         for key in self.context.kin(self.name):
             kin = self.context.reads[key.child]
-            if self.siblings is None or kin.siblings is None:
+            if kin.siblings is None:
                 continue
             for name in self.order:
                 kinds = {type(read.marginals.get(name)) for read in (self.read, kin)}
                 if kinds in ({Numeric}, {Temporal}) and self.before(name) is not None:
-                    found.append((key, name))
+                    found.append(self._met(self.siblings, key, name))
                     break
         return found
 
-    def met(self, key: ForeignKey, by: str) -> Met:
-        """Return the kin that rows meet by a column, one of `meets`."""
-        place = (str(key), by)
-        if place not in self._met:
-            siblings, values = self.siblings, self.read.floats(by)
-            assert siblings is not None  # noqa: S101  there is kin
-            meeting = Meeting(self.context.found[str(key)], self.context.reads[key.child].floats(by))
-            last = np.where(siblings.before >= 0, values[siblings.before], np.nan)
-            ahead = meeting.following(siblings.owner, last) - last
-            left = siblings.size - siblings.place - meeting.above(siblings.owner, last)
-            self._met[place] = Met(
-                meeting.met(siblings.owner, values),
-                grids.stepped(ahead / columns.unit(self.read.marginals[by])),
-                grids.exceeding(left),
-            )
-        return self._met[place]
+    def _met(self, siblings: Siblings, key: ForeignKey, by: str) -> Met:
+        values = self.read.floats(by)
+        meeting = Meeting(self.context.found[str(key)], self.context.reads[key.child].floats(by))
+        last = np.where(siblings.before >= 0, values[siblings.before], np.nan)
+        ahead = meeting.following(siblings.owner, last) - last
+        left = siblings.size - siblings.place - meeting.above(siblings.owner, last)
+        return Met(
+            key,
+            by,
+            row=meeting.met(siblings.owner, values),
+            ahead=grids.stepped(ahead / columns.unit(self.read.marginals[by])),
+            left=grids.exceeding(left),
+        )
 
-    def category_met(self, key: ForeignKey, by: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    def category_met(self, met: Met, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the own codes of what kin that rows meet hold in a column of the same name, int16, and where there are any."""
-        kin, none = self.context.reads[key.child], np.zeros(self.read.table.num_rows, dtype=np.int16)
+        kin, none = self.context.reads[met.key.child], np.zeros(self.read.table.num_rows, dtype=np.int16)
         mine, theirs = self.read.marginals[name], kin.marginals.get(name)
         if (
             not isinstance(mine, Categorical)
             or not isinstance(theirs, Categorical)
-            or self.order.index(by) > self.order.index(name)
+            or self.order.index(met.by) > self.order.index(name)
         ):
             return none, none > 0
-        row = self.met(key, by).row
         codes = columns.translated(theirs, mine)[kin.codes[name]]
-        found = np.where(row >= 0, codes[row], 0).astype(np.int16)
+        found = np.where(met.row >= 0, codes[met.row], 0).astype(np.int16)
         return found, found > 0
 
 

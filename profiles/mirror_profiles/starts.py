@@ -65,8 +65,8 @@ def _repeated(layout: Layout, name: str) -> Iterator[Start]:
     chance = float((shares**2).sum())
     found: list[tuple[float, Start]] = []
     starts = [
-        Start(Anchor(name, str(key), Aspect.KIN_MET, by), *layout.category_met(key, by, name))
-        for key, by in layout.meets
+        Start(Anchor(name, str(met.key), Aspect.KIN_MET, met.by), *layout.category_met(met, name))
+        for met in layout.meets
     ]
     if layout.siblings is not None:
         before = layout.siblings.taken_before(codes)
@@ -88,7 +88,9 @@ def _counted(layout: Layout, name: str) -> Start | None:
     there = ~np.isnan(values)
     starts: list[Start] = []
     if layout.siblings is not None:
-        starts.append(Start(Anchor(name, None, Aspect.PLACE), layout.siblings.place + 0.0, there | True))
+        starts.append(
+            Start(Anchor(name, None, Aspect.PLACE), layout.siblings.place + 0.0, np.full(len(values), fill_value=True))
+        )
     for other in layout.order[: layout.order.index(name)]:
         if is_moment(layout.values[other].type) and other not in layout.keyed:
             micros, known = layout.read.micros(other)
@@ -108,7 +110,8 @@ def _counted(layout: Layout, name: str) -> Start | None:
 def _kin_first(layout: Layout, name: str, before: Start) -> Iterator[Start]:
     """Count the first row from the first of kin, where that tells more than half of it."""
     values = layout.read.floats(name)
-    for key, by in layout.meets:
+    for met in layout.meets:
+        key, by = met.key, met.by
         kin = layout.context.reads[key.child].siblings
         if by != name or kin is None or layout.siblings is None:
             continue

@@ -111,6 +111,9 @@ class Empty:
     kind: Literal["empty"] = "empty"
 
 
+Coded = Numeric | Temporal | Categorical | Boolean
+"""Kinds whose codes say what is released of values; all other kinds have one code for every value."""
+
 Marginal = Annotated[
     Numeric | Temporal | Categorical | Boolean | Text | Identifier | Opaque | Empty, Field(discriminator="kind")
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,15 @@ import mirror_connectors
 from mirror.config import Config
 from mirror.plan import plan
 from mirror.synthesize import Synthesis
+from mirror_connectors.errors import ProfileError
 from mirror_connectors.schema import RelationName
+from mirror_profiles.columns.kinds import Boolean, Marginal, Numeric
 from mirror_profiles.measure import measure
-from mirror_profiles.profile import Aspect, Profile
+from mirror_profiles.profile import Anchor, Aspect, ColumnProfile, Gap, Profile
 from tests.databases import embedded_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
 START = datetime(2021, 1, 1)
@@ -50,9 +52,13 @@ def mirrored(folder: Path, script: str, held: Mapping[str, list[tuple[Any, ...]]
         schema = connector.inspect()
         profile = measure(schema, {"s": connector})
         source = {name: pa.Table.from_batches(list(connector.read(schema.relation(named(name))))) for name in held}
+    return Pair(source, profile, made_of(profile, held, scale=scale))
+
+
+def made_of(profile: Profile, tables: Collection[str], *, scale: float = 2) -> dict[str, pa.Table]:
     config = Config.model_validate({"sources": {"s": {"url": ""}}, "run": {"scale": scale}})
     made = Synthesis(plan(profile, config))
-    return Pair(source, profile, {name: pa.Table.from_batches(list(made.batches(named(name)))) for name in held})
+    return {name: pa.Table.from_batches(list(made.batches(named(name)))) for name in tables}
 
 
 def named(table: str) -> RelationName:
@@ -73,6 +79,13 @@ def steps(table: pa.Table, owner: str, by: str) -> tuple[np.ndarray, np.ndarray]
 
 def correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.corrcoef(one.astype(float), other.astype(float))[0, 1])
+
+
+def changed(profile: Profile, table: str, name: str, change: Callable[[ColumnProfile], ColumnProfile]) -> Profile:
+    relation = profile.relation(named(table))
+    columns = tuple(change(one) if one.name == name else one for one in relation.columns)
+    changed = replace(relation, columns=columns)
+    return replace(profile, relations=tuple(changed if one == relation else one for one in profile.relations))
 
 
 def days(numbers: np.ndarray) -> list[str]:
@@ -135,6 +148,25 @@ def test_a_category_that_repeats_keeps_its_repeat_rate(meter: Pair) -> None:
     assert abs(found[0] - found[1]) < 0.04
 
 
+WHOLE = Numeric((1.0, 2.0), (), (0.5, 0.5), 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "marginal", "found"),
+    [("day", WHOLE, "numeric"), ("level", Boolean(0.5), "boolean"), ("state", WHOLE, "numeric")],
+)
+def test_a_profile_is_refused_whose_columns_follow_what_they_cannot(
+    meter: Pair, name: str, marginal: Marginal, found: str
+) -> None:
+    """A gap is of the column's own kind, or of a category whether it repeats: of a day no number is counted."""
+
+    def change(one: ColumnProfile) -> ColumnProfile:
+        return replace(one, gaps=(Gap(Anchor(name, None, Aspect.BEFORE), marginal, released=one.released),))
+
+    with pytest.raises(ProfileError, match=rf"reading\.{name}: wanted .* found a gap of {found}; profile"):
+        made_of(changed(meter.profile, "reading", name, change), ["reading"])
+
+
 @pytest.fixture(scope="module")
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     """Patients with visits, most of which have a bill of the same day and ward; who has many has many of both, and calls as well."""
@@ -183,6 +215,22 @@ def test_rows_that_meet_kin_at_the_same_date_keep_doing_so(clinic: Pair) -> None
     assert all_meet == 1
     assert meet > 0.6
     assert abs(all_alike - alike) < 0.1
+
+
+def test_a_profile_is_refused_whose_category_is_that_of_kin_without_any(clinic: Pair) -> None:
+    (met,) = (
+        (relation.name.table, column.name, str(gap.anchor.foreign_key))
+        for relation in clinic.profile.relations
+        for column in relation.columns
+        for gap in column.gaps
+        if gap.anchor.aspect is Aspect.KIN_MET
+    )
+    kin = next(key.child.table for key in clinic.profile.schema.foreign_keys if str(key) == met[2])
+    hostile = changed(
+        clinic.profile, kin, "ward", lambda one: replace(one, marginal=WHOLE, dependence=None, gaps=(), once=())
+    )
+    with pytest.raises(ProfileError, match=rf"{met[0]}\.{met[1]}: wanted .* found ward of .*{kin}, numeric; profile"):
+        made_of(hostile, [met[0]])
 
 
 def test_children_of_two_kinds_keep_their_numbers_together(clinic: Pair) -> None:

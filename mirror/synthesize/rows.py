@@ -41,7 +41,7 @@ from mirror.synthesize.stretches import laid
 from mirror_connectors.errors import PlanError
 from mirror_profiles import columns
 from mirror_profiles.columns import numeric, temporal
-from mirror_profiles.columns.kinds import Boolean, Categorical, Numeric, Temporal, Tick
+from mirror_profiles.columns.kinds import Boolean, Categorical, Coded, Numeric, Temporal, Tick
 from mirror_profiles.matching import spoken_of
 from mirror_profiles.semantics import LOCALES, Meaning
 
@@ -132,7 +132,7 @@ class Rows:
             # what rows that a derived column is made of depend on is what it was drawn to be;
             # an interval is moved once all that it explains, its own end included, may know where it was drawn
             return self.drawn_codes(plan.column)
-        if isinstance(marginal, Numeric | Temporal | Categorical | Boolean):
+        if isinstance(marginal, Coded):
             return columns.encode(marginal, self.array(plan.column), by_value=True)
         if isinstance(generator, FromParent | Null | Copied):
             return pc.is_valid(self.array(plan.column)).to_numpy(zero_copy_only=False).astype(np.int16)
@@ -442,11 +442,11 @@ class Rows:
 
     def _drawn(self, plan: ColumnPlan, type_: pa.DataType) -> pa.Array:
         marginal = plan.profile.marginal
-        if not isinstance(marginal, Numeric | Temporal | Categorical | Boolean):
+        if not isinstance(marginal, Coded):
             message = f"{self.plan.name}.{plan.column}: a {marginal.kind} column cannot be drawn from its marginal"
             raise PlanError(message)
         if self.is_sequenced(plan):
-            made = self.sequence.array(plan.column, self.drawn_codes(plan.column), type_, self)
+            made = self.sequence.array(plan.column, marginal, self.drawn_codes(plan.column), type_, self)
         else:
             made = columns.decode(marginal, self.drawn_codes(plan.column), self.uniforms(plan.column), type_)
         return made if plan.domain is None else plan.domain.clip(made)

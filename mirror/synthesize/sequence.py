@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from mirror.generators import Choice, Constant, FromParent, Mask, Numbering
 from mirror.synthesize.apart import ranks
 from mirror.synthesize.candidates import NOBODY as NONE
+from mirror_connectors.errors import ProfileError
 from mirror_profiles import columns
 from mirror_profiles.columns import numeric, temporal
-from mirror_profiles.columns.kinds import Boolean, Categorical, Numeric, Temporal
+from mirror_profiles.columns.kinds import Boolean, Categorical, Coded, Numeric, Temporal
 from mirror_profiles.dependence import drawn_among, grids
 from mirror_profiles.profile import Aspect
 
@@ -56,6 +57,8 @@ class Sequence:
         self._meetings: dict[tuple[str, str], Meeting | None] = {}
         self._taken: dict[str, np.ndarray] = {}
         """Of columns that hold some values once for each owner: which codes the owner's earlier rows have, bool of shape (owners, codes)."""
+        self._single: dict[str, np.ndarray] = {}
+        """Of the same columns: which codes are held once, bool of shape (codes,)."""
         self._place, self._size = np.zeros(size, dtype=np.int64), np.ones(size, dtype=np.int64)
         if rows.plan.owner is not None:
             self._place, self._size = ranks(rows.owners)
@@ -109,7 +112,7 @@ class Sequence:
         rows, relation = self._rows, self._rows.plan.relation
         for one in self.columns:
             marginal = one.profile.marginal
-            coded = isinstance(marginal, Numeric | Temporal | Categorical | Boolean)
+            coded = isinstance(marginal, Coded)
             simple = isinstance(one.generator, Numbering | Mask | Choice | Constant)
             if self._world.is_derived(rows.plan, one.column):
                 continue
@@ -150,7 +153,7 @@ class Sequence:
             if not mine.any():
                 continue
             codes = self._gap_codes(one, gap, number, here[mine], nullable=nullable)
-            if isinstance(profile.marginal, Categorical):
+            if isinstance(profile.marginal, Categorical) and isinstance(gap.marginal, Boolean):
                 places = np.flatnonzero(mine)
                 refused[places] = np.where(codes == 1, start[mine], 0)
                 self.codes[name][here[mine]] = np.where(codes > 1, start[mine], 0)
@@ -189,11 +192,11 @@ class Sequence:
         size = columns.size(profile.marginal) + 1
         if name not in self._taken:
             self._taken[name] = np.zeros((int(self._owners[-1]) + 1, size), dtype=bool)
-        taken = self._taken[name]
+            self._single[name] = np.isin(np.arange(size), profile.once)
+        taken, single = self._taken[name], self._single[name]
         again = taken[owner, codes]
         if again.any():
             # what was to be one of these values stays one, so that the others are no more frequent than they were
-            single = np.isin(np.arange(size), profile.once)
             allowed, uniforms = single & ~taken[owner[again]], self._uniform(f"{name} once")[here[again]]
             found = drawn_among(np.array([[0.0, *columns.weights(profile.marginal)]]), uniforms, allowed)
             if profile.dependence is not None:
@@ -201,8 +204,8 @@ class Sequence:
                 likely = self._world.sampler(profile.dependence).draw_among(seen, uniforms, allowed)
                 found = np.where(likely > 0, likely, found)
             codes[again] = np.where(found > 0, found, codes[again])
-        single = np.isin(codes, profile.once)
-        taken[owner[single], codes[single]] = True
+        held = single[codes]
+        taken[owner[held], codes[held]] = True
         return codes
 
     @cached_property
@@ -229,25 +232,26 @@ class Sequence:
 
     def _count(self, one: ColumnPlan, gap: Gap, codes: np.ndarray, here: np.ndarray, start: np.ndarray) -> None:
         """Add what was drawn to what rows are counted from."""
-        name, marginal = one.column, one.profile.marginal
+        name = one.column
         uniforms = self._uniform(name)[here]
         there = codes > 0
-        if isinstance(marginal, Temporal) and isinstance(gap.marginal, Temporal):
-            values = start.astype(np.int64) + temporal.decode(gap.marginal, codes, uniforms)
-            if gap.anchor.aspect is not Aspect.VALUE:
-                # step after step must not lead out of all bounds
-                first, last = numeric.bounds(marginal.ticks)
-                width = last - first
-                values = values.clip(int(first - width) * marginal.tick, int(last + width) * marginal.tick)
-            values = np.where(there, values, 0)
-            coded = temporal.encode(marginal, values)
-        else:
-            assert isinstance(marginal, Numeric)  # noqa: S101
-            assert isinstance(gap.marginal, Numeric)  # noqa: S101
-            low, high = numeric.bounds(marginal)
-            added = start + numeric.decode(gap.marginal, codes, uniforms)
-            values = np.where(there, np.round(added, marginal.decimals or 0).clip(low, high), 0)
-            coded = numeric.encode(marginal, values)
+        match one.profile.marginal, gap.marginal:
+            case Temporal() as marginal, Temporal() as steps:
+                values = start.astype(np.int64) + temporal.decode(steps, codes, uniforms)
+                if gap.anchor.aspect is not Aspect.VALUE:
+                    # step after step must not lead out of all bounds
+                    first, last = numeric.bounds(marginal.ticks)
+                    width = last - first
+                    values = values.clip(int(first - width) * marginal.tick, int(last + width) * marginal.tick)
+                values = np.where(there, values, 0)
+                coded = temporal.encode(marginal, values)
+            case Numeric() as marginal, Numeric() as steps:
+                low, high = numeric.bounds(marginal)
+                added = start + numeric.decode(steps, codes, uniforms)
+                values = np.where(there, np.round(added, marginal.decimals or 0).clip(low, high), 0)
+                coded = numeric.encode(marginal, values)
+            case _:
+                raise self._unlike(one, f"a gap of {gap.marginal.kind}")
         self.codes[name][here] = np.where(there, coded, 0)
         self.values[name][here] = values
 
@@ -275,12 +279,12 @@ class Sequence:
                 kin = self._rows.kin(str(anchor.foreign_key))
                 if kin is None:
                     return met, met > 0
-                theirs = kin.rows.column(anchor.column).profile.marginal
-                mine = one.profile.marginal
-                assert isinstance(theirs, Categorical)  # noqa: S101
-                assert isinstance(mine, Categorical)  # noqa: S101
-                met = columns.translated(theirs, mine)[met]
-                return met, met > 0
+                match kin.rows.column(anchor.column).profile.marginal, one.profile.marginal:
+                    case Categorical() as theirs, Categorical() as mine:
+                        met = columns.translated(theirs, mine)[met]
+                        return met, met > 0
+                    case other, _:
+                        raise self._unlike(one, f"{anchor.column} of {kin.rows.plan.name}, {other.kind}")
             case _ if anchor.foreign_key is not None:
                 values, there = self._of_parent(anchor.column, anchor.foreign_key)
                 return values[here], there[here]
@@ -289,6 +293,11 @@ class Sequence:
             case _:
                 values, there = temporal.microseconds(self._rows.unlaid(anchor.column))
                 return values[here], there[here]
+
+    def _unlike(self, one: ColumnPlan, found: str) -> ProfileError:
+        """Say that a column is counted from, or repeats, what has values of another kind."""
+        wanted = f"{self._rows.plan.name}.{one.column}: wanted what a {one.profile.marginal.kind} column may follow"
+        return ProfileError(f"{wanted}, found {found}; profile the sources again")
 
     def _meeting(self, foreign_key: str, by: str) -> Meeting | None:
         if (foreign_key, by) not in self._meetings:
@@ -383,21 +392,22 @@ class Sequence:
         mean[some] = self._sums[name][before[some]] / number[some]
         return grids.averaged(mean)
 
-    def array(self, column: str, codes: np.ndarray, type_: pa.DataType, rows: Rows) -> pa.Array:
+    def array(self, column: str, marginal: Coded, codes: np.ndarray, type_: pa.DataType, rows: Rows) -> pa.Array:
         """Return a drawn column's values in an Arrow type, of the codes as they were drawn or as keys have changed them since.
 
         What is counted from another column of the row is counted from what that holds now in ``rows``.
         """
-        marginal, uniforms = self._by_name[column].profile.marginal, self._uniform(column)
-        if column not in self.values or not isinstance(marginal, Numeric | Temporal):
-            assert isinstance(marginal, Numeric | Temporal | Categorical | Boolean)  # noqa: S101
-            return columns.decode(marginal, codes, uniforms, type_)
+        uniforms, there = self._uniform(column), codes > 0
         same = codes == self.codes[column]
-        if isinstance(marginal, Numeric):
-            values = np.where(same, self.values[column], numeric.decode(marginal, codes, uniforms))
-            return numeric.to_arrow(values, codes > 0, type_)
-        micros = np.where(same, self.values[column], temporal.decode(marginal, codes, uniforms))
-        return temporal.to_arrow(self._counted_again(column, micros, same & (codes > 0), rows), codes > 0, type_)
+        match marginal:
+            case Numeric() if column in self.values:
+                values = np.where(same, self.values[column], numeric.decode(marginal, codes, uniforms))
+                return numeric.to_arrow(values, there, type_)
+            case Temporal() if column in self.values:
+                micros = np.where(same, self.values[column], temporal.decode(marginal, codes, uniforms))
+                return temporal.to_arrow(self._counted_again(column, micros, same & there, rows), there, type_)
+            case _:
+                return columns.decode(marginal, codes, uniforms, type_)
 
     def _counted_again(self, column: str, micros: np.ndarray, same: np.ndarray, rows: Rows) -> np.ndarray:
         for number, gap in enumerate(self._by_name[column].profile.gaps):

@@ -14,7 +14,19 @@ import pyarrow.compute as pc
 
 from mirror.synthesize import ascii as spelling
 from mirror.synthesize.letters import Pattern, Seeds, Words, below, join, noise, repeat, scatter, share, take
-from mirror.synthesize.lexicon import DEFAULT, Phrase, Rule, faker, home, labels_of, pattern_of, phrase, rule, settled
+from mirror.synthesize.lexicon import (
+    DEFAULT,
+    Phrase,
+    Rule,
+    common_rule,
+    home,
+    labels_of,
+    pattern_of,
+    phrase,
+    provider_of,
+    rule,
+    settled,
+)
 from mirror.synthesize.local import (
     FAMILY,
     GIVEN,
@@ -381,9 +393,7 @@ class Rows:
     @cached_property
     def user_agent(self) -> pa.Array:
         """Return what a browser says it is."""
-        found = rule(DEFAULT, "user_agent")
-        assert found is not None  # noqa: S101 (Faker knows browsers)
-        return found.fill(self.seeds, "user agent")
+        return common_rule(DEFAULT, "user_agent").fill(self.seeds, "user agent")
 
     @cached_property
     def texts(self) -> Texts:
@@ -436,17 +446,14 @@ def slugs(locale: str) -> pa.Array:
 
 @cache
 def _company(locale: str) -> Rule:
-    found = rule(locale, "company")
-    assert found is not None  # noqa: S101 (every locale has companies)
-    return found
+    return common_rule(locale, "company")
 
 
 @cache
 def jobs(locale: str) -> Rule:
     """Return a locale's job titles. What stands behind a comma is put in front, as it is said: Civil engineer."""
-    found = rule(home(locale, "job"), "job")
+    found = common_rule(home(locale, "job"), "job")
     if not isinstance(found, Words):
-        assert found is not None  # noqa: S101 (every locale has jobs)
         return found
     if not found.values.equals(getattr(rule(DEFAULT, "job"), "values", None)):
         return found
@@ -466,8 +473,7 @@ def _in_order(title: str) -> str:
 @cache
 def streets(locale: str) -> Rule:
     """Return a locale's streets with house numbers, without flats."""
-    found = rule(home(locale, "street_address"), "street_address")
-    assert found is not None  # noqa: S101 (every locale has streets)
+    found = common_rule(home(locale, "street_address"), "street_address")
     if isinstance(found, Phrase):
         return found.without("secondary_address") or found
     return found
@@ -477,8 +483,8 @@ def streets(locale: str) -> Rule:
 def addresses(locale: str) -> Phrase:
     """Return the forms of a locale's addresses."""
     locale = home(locale, "address")
-    provider: Any = faker(locale).address.__self__  # type: ignore[attr-defined]
-    formats = {text: 1.0 for text in provider.address_formats if "{{street_address}}" in text and "{{city}}" in text}
+    known = provider_of(locale, "address").address_formats
+    formats = {text: 1.0 for text in known if "{{street_address}}" in text and "{{city}}" in text}
     found = phrase(locale, formats) if formats else None
     found = found or phrase(locale, {"{{street_address}}, {{postcode}} {{city}}": 1.0})
     assert found is not None  # noqa: S101 (every locale has these three)

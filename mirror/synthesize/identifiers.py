@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mirror.synthesize.letters import Form, Pattern, Seeds, Whole, join, noise, take, whole_rows
-from mirror.synthesize.lexicon import DEFAULT, faker, own, pattern_of, rule
+from mirror.synthesize.lexicon import DEFAULT, own, pattern_of, provider_of, rule
 from mirror.synthesize.state_numbers import (
     BUSINESSES,
     PEOPLE,
@@ -173,13 +173,13 @@ def card_number(seeds: Seeds, *, most: int | None, ordinals: Whole | None) -> pa
 
 def iban(seeds: Seeds, locale: str, *, most: int | None, ordinals: Whole | None) -> pa.Array:
     """Return an IBAN per row, in the form of the locale's country."""
-    provider: Any = faker(locale).iban.__self__  # type: ignore[attr-defined]
+    known = provider_of(locale, "iban")
 
     def check(table: Bytes) -> None:
         key = 98 - remainder_97(np.roll(table, -4, axis=1))
         table[:, 2], table[:, 3] = digit(key // 10), digit(key % 10)
 
-    form = Form.parse(provider.country_code + "00" + provider.bban_format)
+    form = Form.parse(known.country_code + "00" + known.bban_format)
     return _made(form, check, seeds, "iban", most=most, ordinals=ordinals)
 
 

@@ -19,8 +19,6 @@ Seeds: TypeAlias = npt.NDArray[np.uint64]
 """One random word per row; everything about a row is computed from its word."""
 Whole: TypeAlias = npt.NDArray[np.integer[Any]]
 
-_MASK = (1 << 64) - 1
-
 
 @cache
 def _salt(path: str) -> np.uint64:

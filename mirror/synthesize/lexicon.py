@@ -245,6 +245,20 @@ def rule(locale: str, token: str) -> Rule | None:
         return found or _listed(method, token) or _sampled(generator, method)
 
 
+def common_rule(locale: str, token: str) -> Rule:
+    """Return how Faker makes a kind of text that it has in every locale. Raises LookupError for a release that has it no more."""
+    found = rule(locale, token)
+    if found is None:
+        message = f"wanted a Faker that makes {token} in {locale}, found one that does not; install the release that Mirror asks for"
+        raise LookupError(message)
+    return found
+
+
+def provider_of(locale: str, token: str) -> Any:  # noqa: ANN401 (what it has differs from locale to locale)
+    """Return the object of Faker that makes a kind of text in a locale, with its lists and formats."""
+    return getattr(faker(locale), token).__self__
+
+
 def _listed(method: Any, token: str) -> Rule | None:  # noqa: ANN401 (a bound method of a provider)
     """Return the provider's list of the token's plural, if that is what the method gives."""
     listed = getattr(method.__self__, f"{token}s", None)

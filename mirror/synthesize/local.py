@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from mirror.synthesize import ascii as spelling
 from mirror.synthesize.letters import Pattern, Seeds, Tape, Words, below, characters, noise, strings, take
-from mirror.synthesize.lexicon import DEFAULT, Phrase, Rule, faker, home, phrase, rule
+from mirror.synthesize.lexicon import DEFAULT, Phrase, Rule, common_rule, home, phrase, provider_of, rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,12 +101,12 @@ GIVEN, FAMILY = "given", "family"
 @cache
 def people(locale: str) -> People:
     """Return the names of a locale."""
-    provider = faker(locale).first_name.__self__  # type: ignore[attr-defined]
-    spelled = _spelled(provider)
+    known = provider_of(locale, "first_name")
+    spelled = _spelled(known)
     given = Names.of(_list(locale, "first_name_female"), _list(locale, "first_name_male"), spelled)
     women, men = _list(locale, "last_name_female"), _list(locale, "last_name_male")
     family = Names.of(women, women if women.values.equals(men.values) else men, spelled)
-    full = _full(locale, provider, "female"), _full(locale, provider, "male")
+    full = _full(locale, known, "female"), _full(locale, known, "male")
     honorific = _honorific(locale, "female"), _honorific(locale, "male")
     form = full[0].forms[0]
     tokens = [part.token for part in form if not isinstance(part, str)]
@@ -268,13 +268,10 @@ class Places:
 def places(locale: str) -> Places:
     """Return the towns of a locale."""
     own = home(locale, "city")
-    made = rule(own, "city")
-    assert made is not None  # noqa: S101 (every locale has towns)
-    cities = listed(made, _CITIES)
+    cities = listed(common_rule(own, "city"), _CITIES)
     names, codes = _regions(own)
     seeds = noise(np.arange(len(cities), dtype=np.uint64) + _LIST_SEED, "town")
-    provider = faker(own).city.__self__  # type: ignore[attr-defined]
-    known = getattr(provider, "states_postcode", None) if own == DEFAULT else None
+    known = getattr(provider_of(own, "city"), "states_postcode", None) if own == DEFAULT else None
     ranges = None if known is None else np.array([known[code] for code in codes], np.int64)
     postcode = rule(own, "postcode") or Pattern.of("#####")
     alpha2 = locale.rpartition("_")[2]
@@ -295,15 +292,15 @@ def places(locale: str) -> Places:
 
 def _regions(locale: str) -> tuple[list[str], list[str]]:
     """Return the names of a locale's states and their codes; where Faker has none, its towns stand in."""
-    provider = faker(locale).city.__self__  # type: ignore[attr-defined]
+    known = provider_of(locale, "city")
     for field in _REGIONS:
-        found: Any = getattr(provider, field, ())
+        found: Any = getattr(known, field, ())
         if isinstance(found, Mapping):
             found = [(code, name) for code, name in found.items() if isinstance(name, str)] or list(found)
         if found and all(isinstance(each, tuple) and len(each) == 2 for each in found):
             return [name for _, name in found], [code for code, _ in found]
         if found and all(isinstance(each, str) for each in found):
-            codes = [code for code in getattr(provider, f"{field}_abbr", ()) if code != "DC"]
+            codes = [code for code in getattr(known, f"{field}_abbr", ()) if code != "DC"]
             return list(found), codes if len(codes) == len(found) else _codes(found)
     towns = listed(rule(locale, "city") or Words.of(["x"]), 64).to_pylist()[:12]
     return towns, _codes(towns)
@@ -358,14 +355,14 @@ def texts(locale: str) -> Texts:
     """Return the running text of a locale, made of Faker's word list."""
     where = home(locale, "word")
     foreign = where == DEFAULT and not locale.startswith("en")
-    provider: Any = faker("la" if foreign else where).word.__self__  # type: ignore[attr-defined]
+    known = provider_of("la" if foreign else where, "word")
     kept = [
         word
-        for word in dict.fromkeys(provider.word_list)
+        for word in dict.fromkeys(known.word_list)
         if re.fullmatch(r"[\w-]+", word) and word.islower() | (not word.isascii())
     ]
     words = kept or ["lorem", "ipsum", "dolor", "sit", "amet"]
-    gap = provider.word_connector
+    gap = known.word_connector
     seeds = noise(np.arange(_TAPE_WORDS, dtype=np.uint64) + _LIST_SEED, "tape")
     drawn = np.array(words, object)[below(seeds, len(words))]
     long = np.array([word for word in words if len(word) >= (4 if gap else 2)] or words, object)
@@ -375,7 +372,7 @@ def texts(locale: str) -> Texts:
     ends = np.cumsum(below(noise(seeds, "sentence"), 10) + 5) - 1
     closing[ends[ends < len(drawn)]] = True
     opening = np.append(True, closing[:-1])
-    stop = provider.sentence_punctuation
+    stop = known.sentence_punctuation
     prose = [
         (word[:1].upper() + word[1:] if opens else word) + (stop if closes else "")
         for word, opens, closes in zip(drawn, opening, closing, strict=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+import mirror
 import mirror_connectors
 from mirror.compare import compare
 from mirror.config import Config
@@ -97,6 +99,45 @@ def test_what_ways_break_is_counted(tmp_path: Path) -> None:
         report = compare(learned, mirrored.plan, {"src": target}, config)
     (check,) = [check for check in report.checks if check.kind == "same row" and "review" in check.where]
     assert check.violations == changed > 0
+
+
+PAIRED = {
+    "crm": """
+        CREATE TABLE customer (id INTEGER PRIMARY KEY, mail TEXT NOT NULL UNIQUE, born INTEGER);
+        CREATE INDEX by_birth ON customer (born);
+        INSERT INTO customer SELECT value, 'c' || (value * 37 % 101) || '@example.com', value * 13 % 80 FROM generate(80);
+    """,
+    "shop": """
+        CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER NOT NULL, mail TEXT NOT NULL);
+        INSERT INTO orders SELECT value, 1 + (value * 7) % 80, 'c' || ((1 + (value * 7) % 80) * 37 % 101) || '@example.com'
+            FROM generate(300);
+    """,
+}
+
+
+def test_two_keys_of_one_parent_in_another_database_are_held_against_the_same_rows(tmp_path: Path) -> None:
+    """Of the mails alone an engine gives the rows in the order of their index, and of the numbers alone in that of a smaller one."""
+    for name, script in PAIRED.items():
+        build(script, tmp_path / f"{name}.db")
+    links = "".join(
+        f'[[links]]\nchild = "shop.main.orders({mine})"\nparent = "crm.main.customer({theirs})"\n'
+        for mine, theirs in (("customer", "id"), ("mail", "mail"))
+    )
+    sides = "".join(
+        f'[sources.{name}]\nurl = "sqlite:///{name}.db"\n[targets.{name}]\nurl = "sqlite:///{name}-mirror.db"\n'
+        for name in PAIRED
+    )
+    (tmp_path / "mirror.toml").write_text(sides + links, encoding="utf-8")
+    report = mirror.run(tmp_path / "mirror.toml")
+    assert [check for check in report.checks if not check.passed] == []
+    assert sum(check.kind == "same row" for check in report.checks) == 1
+    with closing(sqlite3.connect(tmp_path / "shop-mirror.db")) as target, target:
+        changed = target.execute("UPDATE orders SET mail = (SELECT min(mail) FROM orders)").rowcount
+        target.execute("ATTACH ? AS crm", [str(tmp_path / "crm-mirror.db")])
+        right = "SELECT count(*) FROM orders JOIN crm.customer c ON c.mail = orders.mail AND c.id = orders.customer"
+        ((kept,),) = target.execute(right)
+    (check,) = [one for one in mirror.compare(tmp_path / "mirror.toml").checks if one.kind == "same row"]
+    assert check.violations == changed - kept > 0
 
 
 LINKED = {

@@ -61,25 +61,34 @@ def _joined(
 
 
 def _across(name: RelationName, one: Way, other: Way, placed: Mapping[RelationName, Placed]) -> int:
-    rows = np.arange(placed[name].connector.count(placed[name].target))
-    left, right = _walked(one, rows, placed), _walked(other, rows, placed)
+    # each relation is read once: of other columns an engine gives the rows in another order, that of the index that holds them
+    wanted: dict[RelationName, list[str]] = {}
+    for key in (*one, *other):
+        wanted.setdefault(key.child, []).extend(key.columns)
+        wanted.setdefault(key.parent, []).extend(key.parent_columns)
+    tables = {of: _read(placed[of], columns) for of, columns in wanted.items()}
+    rows = np.arange(tables[name].num_rows)
+    left, right = _walked(one, rows, tables), _walked(other, rows, tables)
     return int(((left >= 0) & (right >= 0) & (left != right)).sum())
 
 
-def _walked(way: Way, rows: np.ndarray, placed: Mapping[RelationName, Placed]) -> np.ndarray:
+def _walked(way: Way, rows: np.ndarray, tables: Mapping[RelationName, pa.Table]) -> np.ndarray:
     for key in way:
-        found = match(_read(placed[key.child], key.columns), _read(placed[key.parent], key.parent_columns))
+        found = match(_columns(tables[key.child], key.columns), _columns(tables[key.parent], key.parent_columns))
         rows = np.where(rows >= 0, found[rows.clip(0)] if len(found) else -1, -1)
     return rows
 
 
-def _read(placed: Placed, names: Sequence[str]) -> list[pa.Array]:
-    """Read columns of a whole relation; each reading gives the rows in the same order, as the target's snapshot has them."""
-    twins = placed.twins(tuple(names))
-    wanted = tuple(dict.fromkeys(twins))
-    batches = list(placed.connector.read(placed.target, columns=wanted))
+def _read(placed: Placed, names: Sequence[str]) -> pa.Table:
+    """Read columns of a whole relation, by the names that the profile has for them."""
+    twins = {placed.twin(name).name: name for name in names}
+    batches = list(placed.connector.read(placed.target, columns=tuple(twins)))
     fields = pa.schema(
-        [(name, placed.target.column(name).type) for name in placed.target.column_names if name in wanted]
+        [(name, placed.target.column(name).type) for name in placed.target.column_names if name in twins]
     )
     table = pa.Table.from_batches(batches, fields) if batches else fields.empty_table()
-    return [table.column(twin).combine_chunks() for twin in twins]
+    return table.rename_columns([twins[name] for name in fields.names])
+
+
+def _columns(table: pa.Table, names: Sequence[str]) -> list[pa.Array]:
+    return [table.column(name).combine_chunks() for name in names]

@@ -14,9 +14,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(BIN)/uv
-# Tests run on this many processes, each with servers of its own.
+# Tests run on this many processes, each with servers of its own. Files start in the order of their names: by default those
+# with the fewest tests are last, among them the longest, for which all other processes would wait.
 WORKERS ?= auto
-PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 export UV_NO_PROGRESS := 1
 export UV_LINK_MODE ?= copy
 

@@ -148,15 +148,13 @@ class World:
     targets: Mapping[str, str]
     codes: Mapping[str, int]
     written: Artefacts
-
-    @property
-    def canaries(self) -> tuple[Canary, ...]:
-        password = [Canary("a password", PASSWORD), Canary("a password in a URL", PASSWORD.replace(" ", "%20"))]
-        return (*password, *(canary for source in self.sources.values() for canary in source.canaries))
+    canaries: tuple[Canary, ...]
+    protected: Scan
+    """A search for all canaries but those that the documentation tells of."""
 
     def leaks(self, written: Artefacts) -> set[Hit]:
         """Return what is found of all that is protected."""
-        return Scan(canary for canary in self.canaries if not canary.told).hits(written)
+        return self.protected.hits(written)
 
     def left(self) -> dict[str, bytes]:
         """Return what is in the folders and the targets now."""
@@ -191,7 +189,10 @@ def world(
         for words in (*VERBS, begun):
             codes[" ".join(words[:3])], printed = said(*words)
             written |= {name.replace(PASSWORD.replace(" ", "%20"), ""): content for name, content in printed.items()}
-    made = World(folder, temporary, sources, targets, codes, written)
+    password = [Canary("a password", PASSWORD), Canary("a password in a URL", PASSWORD.replace(" ", "%20"))]
+    canaries = (*password, *(canary for source in sources.values() for canary in source.canaries))
+    protected = Scan(canary for canary in canaries if not canary.told)
+    made = World(folder, temporary, sources, targets, codes, written, canaries, protected)
     yield replace(made, written={**written, **made.left()})
     for server in servers.values():
         for side in ("source", "target"):

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
     from mirror.plan import Plan
     from mirror_connectors.schema import RelationName
+    from mirror_profiles.columns.kinds import Numeric
     from mirror_profiles.profile import FanOut
 
 _ROWS_PER_BLOCK = 65_536
+_MOVED_FROM, _MOVED_TO, _MOVES = 0.001, 0.25, 12
+"""Shares of the total that children drawn must miss to be drawn anew, and may miss; how often a better power is looked for."""
 
 
 class CircleError(PlanError):
@@ -200,41 +203,69 @@ def fan_outs(
     if fan_out.ranks:
         drawn = _ranked(fan_out.ranks, parents)[places]
         counts = _spread(drawn * (total / drawn.sum())) if drawn.sum() else _spread(np.full(parents, total / parents))
-    elif fan_out.marginal is not None and fan_out.dependence is not None and known is not None:
-        codes = Sampler(fan_out.dependence).draw(known, (places + 0.5) / parents)
-        within = (Permutation(parents, "fan-out within", *names)(np.arange(parents)) + 0.5) / parents
-        counts = _nudged(np.rint(numeric.decode(fan_out.marginal, codes, within)).clip(0), total)
     elif fan_out.marginal is not None:
-        counts = _calibrate(_quantile(fan_out, (places + 0.5) / parents), total)
+        counts = _nudged(_at_quantiles(fan_out, fan_out.marginal, places, total, names, known), total)
     else:
         counts = _spread(np.full(parents, total / parents))
     return counts if room is None else _fitted(counts, total, room)
+
+
+def _at_quantiles(
+    fan_out: FanOut,
+    marginal: Numeric,
+    places: np.ndarray,
+    total: int,
+    names: tuple[object, ...],
+    known: list[np.ndarray] | None,
+) -> np.ndarray:
+    """Draw whole numbers of children (float64) at a quantile for each parent, with a sum near ``total``.
+
+    What the sum misses is looked for where nothing is known: within bins. Only then quantiles are moved, so that a number that many parents
+    have stays that number; those that have none stay as many.
+    """
+    parents = len(places)
+    quantiles = (places + 0.5) / parents
+    if fan_out.dependence is None or known is None:
+        none = numeric.share_of(marginal, 0.0)
+        above = ((quantiles - none) / max(1 - none, 1e-9)).clip(0)
+
+        def draw(within: float, beyond: float) -> np.ndarray:
+            moved = np.where(quantiles > none, none + (1 - none) * above**beyond, quantiles)
+            return numeric.counts_at(marginal, moved, within)
+    else:
+        sampler, asked = Sampler(fan_out.dependence), known
+        inside = (Permutation(parents, "fan-out within", *names)(np.arange(parents)) + 0.5) / parents
+
+        def draw(within: float, beyond: float) -> np.ndarray:
+            codes = sampler.draw(asked, quantiles**beyond)
+            return np.rint(numeric.decode(marginal, codes, inside**within)).clip(0)
+
+    within = _power(lambda power: draw(power, 1.0), total, widest=2.0)
+    return draw(within, _power(lambda power: draw(within, power), total, widest=1.0))
+
+
+def _power(draw: Callable[[float], np.ndarray], total: int, *, widest: float) -> float:
+    """Return the power, between exp(-``widest``) and its reciprocal, of which children drawn come nearest to ``total``.
+
+    The greater it is the fewer they are. It is 1 where that is near enough, or so far that more is asked for than there was.
+    """
+    best, missing = 1.0, abs(draw(1.0).sum() - total)
+    if not _MOVED_FROM * total < missing < _MOVED_TO * total:
+        return best
+    low, high = -widest, widest
+    for _ in range(_MOVES):
+        power = float(np.exp((low + high) / 2))
+        found = draw(power).sum() - total
+        if abs(found) < missing:
+            best, missing = power, abs(found)
+        low, high = ((low + high) / 2, high) if found > 0 else (low, (low + high) / 2)
+    return best
 
 
 def _ranked(ranks: tuple[float, ...], parents: int) -> np.ndarray:
     """Share the ranks' children out to another number of parents: each takes those of its part of the ranks, so that hubs stay hubs."""
     sums = np.concatenate([[0.0], np.cumsum(ranks)])
     return np.diff(np.interp(np.linspace(0, len(ranks), parents + 1), np.arange(len(ranks) + 1), sums))
-
-
-def _quantile(fan_out: FanOut, quantiles: np.ndarray) -> np.ndarray:
-    marginal = fan_out.marginal
-    if marginal is None:
-        return np.zeros(len(quantiles))
-    upper = np.cumsum(marginal.weights)
-    upper /= upper[-1]
-    code = np.searchsorted(upper, quantiles, side="right").clip(0, len(upper) - 1)
-    lower = np.concatenate([[0.0], upper[:-1]])[code]
-    within = (quantiles - lower) / (upper[code] - lower)
-    atoms, edges = np.asarray(marginal.atoms), np.asarray(marginal.edges)
-    values = np.zeros(len(quantiles))
-    at_atom = code < len(atoms)
-    values[at_atom] = atoms[code[at_atom]]
-    which = code[~at_atom] - len(atoms)
-    if len(which):
-        low, high = edges[which], edges[which + 1]
-        values[~at_atom] = np.floor(low + within[~at_atom] * (high - low + (which == len(edges) - 2)))
-    return values.clip(0)
 
 
 def _nudged(drawn: np.ndarray, total: int) -> np.ndarray:

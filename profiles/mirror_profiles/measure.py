@@ -16,10 +16,10 @@ from mirror_profiles import dependence
 from mirror_profiles.columns import numeric
 from mirror_profiles.columns import order as order_of
 from mirror_profiles.columns.kinds import Identifier, Opaque, Text
-from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.dependence import Candidate, grids
 from mirror_profiles.interpretation import readings
 from mirror_profiles.matching import ELSEWHERE, NULL, ORPHAN, depths
+from mirror_profiles.ownership import ties_of
 from mirror_profiles.privacy import (
     CONFIG,
     SCHEMA,
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 _FEW_PARENTS = 256
 _MOST_RANKED = 10_000
 _MOST_IDENTITIES = 256
-_MANY_OWNED, _IRREGULAR = 50, 0.5
-"""Mean children beyond which a parent owns rows only if they follow one another at steps that vary by less than half of their mean."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done and how much there is."""
@@ -165,11 +163,11 @@ def _structure(
     keys = [key for key in schema.foreign_keys if key.child in reads and key.parent in reads]
     found, sampled = matched(keys, reads, sources)
     fan_outs = {str(key): _fan_out(key, found[str(key)], reads, copy, {}, k) for key in keys}
-    labels = {str(key) for key in keys if _is_label(key, fan_outs[str(key)], reads[key.child], found[str(key)])}
+    ties = ties_of(keys, fan_outs, reads, found)
     speaking = {str(key): found[str(key)] for key in keys if not key.when}
     ways = agreements(schema, speaking, k=k, skip=copy)
     follow = {agreement.other[0] for agreement in ways if len(agreement.other) == 1}
-    owner = {name: key for name, key in owners(schema, fan_outs, order, follow, labels).items() if name not in copy}
+    owner = {name: key for name, key in owners(schema, fan_outs, order, follow, ties).items() if name not in copy}
     rows = {name: read.rows for name, read in reads.items()}
     units = units_of(schema, found, owner, rows, unit=unit, public=copy, sampled=sampled)
     whose = units.ids if unit else {}
@@ -284,6 +282,8 @@ def _fan_out(
     if key.child == key.parent and children and not key.when:
         levels = released_levels(depths(found), k=k, units=mine)
     ranked = by_row or _has_hubs(told, k)
+    marginal = numeric.fit(counts.astype(float), k=k, decimals=0, units=theirs)
+    known = None if marginal is None else numeric.counts_at(marginal, (np.arange(parents) + 0.5) / parents)
     return FanOut(
         str(key),
         parents,
@@ -291,31 +291,13 @@ def _fan_out(
         # of a forest the share of roots is said anyway
         nulls=np.count_nonzero(found == NULL) / children if levels else released_part(found == NULL, k=k, units=mine),
         orphans=released_part(found == ORPHAN, k=k, units=mine),
-        marginal=numeric.fit(counts.astype(float), k=k, decimals=0, units=theirs),
-        ranks=released_ranks(told, k=k, by_row=by_row) if ranked else (),
+        marginal=marginal,
+        ranks=released_ranks(told, k=k, by_row=by_row, known=known) if ranked else (),
         by_row=by_row,
         levels=levels,
         identities=min(parents if by_row else int(np.count_nonzero(told >= k)), _MOST_IDENTITIES) if ranked else 0,
         released=CONFIG if k == 1 else by_threshold(k),
     )
-
-
-def _is_label(key: ForeignKey, fan_out: FanOut, child: Read, found: np.ndarray) -> bool:
-    """Say whether a parent of very many rows does not own them: airports do not own flights, but stores own their days."""
-    if fan_out.children <= _MANY_OWNED * fan_out.parents or not child.whole or (found < 0).any():
-        return False
-    for column in child.relation.columns:
-        if not is_moment(column.type) or column.name in key.columns:
-            continue
-        times = child.floats(column.name)
-        if np.isnan(times).any():
-            continue
-        order = np.lexsort((times, found))
-        same = np.diff(found[order]) == 0
-        gaps = np.diff(times[order])[same]
-        if len(gaps) and gaps.std() < _IRREGULAR * gaps.mean():
-            return False
-    return True
 
 
 def _dependent(

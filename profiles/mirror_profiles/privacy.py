@@ -232,12 +232,20 @@ def check_copy(schema: Schema, name: RelationName, rows: int, copied: Collection
             raise PrivacyError(message)
 
 
-def released_ranks(degrees: np.ndarray, *, k: int, by_row: bool = False) -> tuple[float, ...]:
-    """Return children per parent, from the largest down or in the order of the parent's rows; those below ``k`` are replaced by their mean."""
+def released_ranks(
+    degrees: np.ndarray, *, k: int, by_row: bool = False, known: np.ndarray | None = None
+) -> tuple[float, ...]:
+    """Return children per parent, from the largest down or in the order of the parent's rows; those below ``k`` are replaced by their mean.
+
+    From the largest down, what a released marginal says of all parents (``known``, rising, shape (parents,)) takes their place, scaled to it.
+    """
     ranked = degrees.astype(float) if by_row else np.sort(degrees)[::-1].astype(float)
     low = ranked < k
     if low.any():
-        ranked[low] = ranked[low].mean() if ranked[low].sum() >= k else 0.0
+        mean = ranked[low].mean() if ranked[low].sum() >= k else 0.0
+        ranked[low] = mean
+        if known is not None and not by_row and (least := known[: low.sum()]).any():
+            ranked[low] = (least[::-1] * (mean / least.mean())).clip(0, k)
     return tuple(ranked.tolist())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,22 @@ _MOST_OWNED = 5_000
 """Mean children per parent beyond which a parent is a label, not an owner: airlines do not own flights."""
 
 _FEW, _MANY = 50, 20
-"""Fewer parents than the one with more children each than the other are labels as well: statuses, countries, sales regions."""
+"""Fewer parents than the one with more children each than the other are labels: statuses, countries, sales regions."""
 
 MIRRORED = (RelationKind.TABLE, RelationKind.PARTITIONED)
 """Kinds of relation that have rows of their own to make."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What rows say of who owns them, as spellings of foreign keys: see `ownership`."""
+
+    labels: frozenset[str] = frozenset()
+    """Parents of very many rows that do not own them."""
+    steady: frozenset[str] = frozenset()
+    """Parents whose rows follow one another at regular steps: they are no labels, however few they are."""
+    together: frozenset[str] = frozenset()
+    """Parents whose rows lie together, in time or as they were written."""
 
 
 def precedence(schema: Schema) -> tuple[RelationName, ...]:
@@ -55,15 +68,15 @@ def owners(
     fan_outs: Mapping[str, FanOut],
     order: tuple[RelationName, ...],
     follow: Collection[str] = (),
-    labels: Collection[str] = (),
+    ties: Ties = Ties(),
 ) -> dict[RelationName, ForeignKey]:
     """Choose for each relation the foreign key whose parent owns its rows; a relation without one is a root.
 
     An owner is always there (no NULL, no orphan) and comes earlier in ``order``. A label is none: reference data that is copied, a few
-    parents with many children each, or one of ``labels``, unless the child's primary key contains theirs. Among several the primary key
-    decides, its first columns before its last; then the parent that is seldom without children (an order has lines, a product may never
-    sell); then the parent with most rows. Keys in ``follow`` find whom other keys lead to, so they own nothing, unless they are
-    in the primary key.
+    parents with many children each, or one that ``ties`` name, unless the child's primary key contains theirs. Among several the primary key
+    decides, its first columns before its last; then whose rows lie together; then the parent that is seldom without children (an order has
+    lines, a product may never sell); then the parent with most rows. Keys in ``follow`` find whom other keys lead to, so they own nothing,
+    unless they are in the primary key.
     """
     place = {name: index for index, name in enumerate(order)}
     chosen: dict[RelationName, ForeignKey] = {}
@@ -78,10 +91,10 @@ def owners(
         ]
         primary = schema.relation(name).primary_key
         columns = primary.columns if primary else ()
-        able = [key for key in able if set(key.columns) <= set(columns) or not _labels(fan_outs[str(key)])]
-        able = [key for key in able if set(key.columns) <= set(columns) or str(key) not in {*follow, *labels}]
+        able = [key for key in able if set(key.columns) <= set(columns) or not _labels(fan_outs[str(key)], ties)]
+        able = [key for key in able if set(key.columns) <= set(columns) or str(key) not in {*follow, *ties.labels}]
         if able:
-            chosen[name] = min(able, key=lambda key: _rank(key, columns, fan_outs[str(key)]))
+            chosen[name] = min(able, key=lambda key: _rank(key, columns, fan_outs[str(key)], ties))
     return chosen
 
 
@@ -95,14 +108,15 @@ def _owns(fan_out: FanOut | None) -> bool:
     )
 
 
-def _labels(fan_out: FanOut) -> bool:
-    return fan_out.by_row or (fan_out.parents < _FEW and fan_out.children > _MANY * fan_out.parents)
+def _labels(fan_out: FanOut, ties: Ties) -> bool:
+    few = fan_out.parents < _FEW and fan_out.children > _MANY * fan_out.parents
+    return fan_out.by_row or (few and fan_out.foreign_key not in ties.steady)
 
 
-def _rank(key: ForeignKey, primary: tuple[str, ...], fan_out: FanOut) -> tuple[int, float, int, str]:
+def _rank(key: ForeignKey, primary: tuple[str, ...], fan_out: FanOut, ties: Ties) -> tuple[int, bool, float, int, str]:
     inside = set(key.columns) <= set(primary)
     first = min((primary.index(column) for column in key.columns), default=0) if inside else len(primary) + 1
-    return first, round(_childless(fan_out), 1), -fan_out.parents, str(key)
+    return first, str(key) not in ties.together, round(_childless(fan_out), 1), -fan_out.parents, str(key)
 
 
 def _childless(fan_out: FanOut) -> float:

@@ -210,6 +210,26 @@ def decode(marginal: Numeric, codes: np.ndarray, uniforms: np.ndarray) -> np.nda
     return values
 
 
+def counts_at(marginal: Numeric, quantiles: np.ndarray, power: float = 1.0) -> np.ndarray:
+    """Return the whole numbers (float64, none negative) at quantiles of a marginal of counts, rising with them.
+
+    Within bins they lie evenly, or lower down where ``power`` is greater than 1.
+    """
+    atoms, edges = np.asarray(marginal.atoms), np.asarray(marginal.edges)
+    rising = np.argsort(np.concatenate([atoms, (edges[:-1] + edges[1:]) / 2]), kind="stable")
+    upper = np.cumsum(np.asarray(marginal.weights)[rising])
+    upper /= upper[-1]
+    rank = np.searchsorted(upper, quantiles, side="right").clip(0, len(upper) - 1)
+    lower = np.concatenate([[0.0], upper[:-1]])[rank]
+    within = ((quantiles - lower) / (upper[rank] - lower)).clip(0, np.nextafter(1, 0))
+    return decode(marginal, (rising[rank] + 1).astype(np.int16), within**power).clip(0)
+
+
+def share_of(marginal: Numeric, value: float) -> float:
+    """Return the share of a value, 0 where it is no atom."""
+    return marginal.weights[marginal.atoms.index(value)] if value in marginal.atoms else 0.0
+
+
 def bounds(marginal: Numeric) -> tuple[float, float]:
     """Return the least and the greatest number that the marginal gives."""
     outcomes = (*marginal.atoms, *marginal.edges)

@@ -23,7 +23,7 @@ from mirror_profiles import noise, private, profile
 from mirror_profiles.accounting import epsilon_of, rho_of
 from mirror_profiles.columns.kinds import Categorical, Numeric, Temporal
 from mirror_profiles.noise import Account
-from mirror_profiles.private import cells, column, contributions, counting, relation, tables
+from mirror_profiles.private import cells, column, contributions, counting, fitting, relation
 from mirror_profiles.private.contributions import GRID, Rows
 from mirror_profiles.units import units_of
 from tests.private_worlds import (
@@ -265,7 +265,7 @@ def test_linked_databases_are_mirrored_from_what_noise_let_through(tmp_path: Pat
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=30), st.floats(0.1, 100))
 def test_the_nearest_shares_are_no_less_near_than_others(values: list[float], total: float) -> None:
     given_ = np.array(values)
-    found = tables.on_simplex(given_, total)
+    found = fitting.on_simplex(given_, total)
     assert (found >= 0).all()
     assert found.sum() == pytest.approx(total)
     even = np.full(len(values), total / len(values))
@@ -278,10 +278,66 @@ def test_leaves_agree_with_the_margins(height: int, width: int, seed: int) -> No
     joint = draw.dirichlet(np.ones(height * width)).reshape(height, width)
     noisy = 10_000 * joint + draw.normal(0, 30, (height, width))
     margins = joint.sum(1), joint.sum(0)
-    leaves = tables.fitted(noisy, margins[0], margins[1], 0.0)
+    leaves = fitting.fitted(noisy, margins[0], margins[1], 0.0)
     assert (leaves >= 0).all()
     assert leaves.sum(1) == pytest.approx(np.ones(height))
     assert margins[0] @ leaves == pytest.approx(margins[1], abs=0.02)
+
+
+@pytest.mark.parametrize("kind", ["of few", "ridge", "independent"])
+def test_noise_is_taken_out_as_suits_the_table(kind: str) -> None:
+    draw, size, scale = np.random.default_rng(0), 48, 60.0
+    place = np.arange(size)
+    if kind == "of few":
+        joint = np.zeros((size, size))
+        joint[np.repeat(place, 2), draw.permutation(np.repeat(place, 2))] = 1.0
+    elif kind == "ridge":
+        joint = np.exp(-(((place[:, None] - place[None, :]) / 5) ** 2))
+    else:
+        joint = np.outer(draw.dirichlet(np.ones(size)), draw.dirichlet(np.ones(size)))
+    joint /= joint.sum()
+    noisy = 100_000 * joint + draw.normal(0, scale, joint.shape)
+    off = {
+        way.__name__: np.abs(
+            fitting._conditional(way(fitting._Noisy(noisy, scale, *margins)), joint.sum(0)) - want
+        ).sum()
+        for margins in [(joint.sum(1) * noisy.sum(), joint.sum(0) * noisy.sum())]
+        for want in [joint / joint.sum(1, keepdims=True)]
+        for way in (fitting._projected, fitting._smooth, fitting._independent)
+    }
+    found = fitting.fitted(noisy, joint.sum(1), joint.sum(0), scale)
+    mine = np.abs(found - joint / joint.sum(1, keepdims=True)).sum()
+    assert mine <= 1.01 * min(off.values())
+    assert mine < 0.6 * sorted(off.values())[1]
+
+
+def test_bounds_balance_what_is_lost_and_noise() -> None:
+    ladder = np.zeros(counting._LADDER)
+    ladder[[2, 9]] = 1000, 10
+    assert counting._balanced(ladder, 0.0, 0.25) == 1 << 9
+    # below the least unit a lower bound takes as much from what is counted as from its noise
+    assert counting._balanced(ladder, 1.0, 0.25) == 1 << 2
+    assert counting._balanced(np.zeros(counting._LADDER), 0.1, 0.25) == 1
+
+
+@given(st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=300))
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_what_was_counted_before_agrees_with_what_is_counted_in_the_end(steps: list[int]) -> None:
+    values = np.array(steps)
+    rounds: list[tuple[cells.Cells, noise.Noisy]] = []
+
+    def count(of: cells.Cells) -> noise.Noisy:
+        rounds.append((of, noise.Noisy(np.bincount(of.of(values), minlength=len(of)).astype(float), 0.01, 1.0)))
+        return rounds[-1][1]
+
+    found = cells.refined(cells.coarse("number"), None, count)
+    marginal, codes = cells.marginal(found, np.full(len(found), 1 / len(found)), 0, 1.0)
+    size = len(marginal.weights) + 1
+    there = np.bincount(codes[found.of(values)], minlength=size)
+    for before, noisy in rounds[1:]:
+        look = column._look(found, codes, size, before, noisy)
+        assert np.bincount(look.groups, there, len(look.totals))[1:].tolist() == look.totals[1:].tolist()
+        assert len(look.totals) > 1
 
 
 @given(st.lists(st.integers(-(10**15), 10**15), min_size=1, max_size=200), st.sampled_from(["number", "calendar"]))
@@ -337,7 +393,7 @@ def _no_flat_clip(patch: pytest.MonkeyPatch) -> None:
 def _extremes(patch: pytest.MonkeyPatch) -> None:
     right = column._gridded
 
-    def gridded(of: object, found: column._Steps, *rest: object) -> column.Learned:
+    def gridded(of: object, found: column._Steps, *rest: object) -> column.Domain:
         low, high = found.steps.min(), found.steps.max() + 1
         with pytest.MonkeyPatch.context() as inner:
             edges = np.linspace(low, high, 9).astype(np.int64)
@@ -367,7 +423,9 @@ def _score_of_more(patch: pytest.MonkeyPatch) -> None:
 
 
 def _bound_by_the_greatest(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(counting, "bounded", lambda exponents, *_: 1 << int(exponents.max(initial=0)))
+    greatest = counting._LADDER - 1
+    patch.setattr(counting, "_ladder", lambda exponents, _: np.bincount(exponents, minlength=greatest + 1))
+    patch.setattr(counting, "_balanced", lambda ladder, *_: 1 << int(np.flatnonzero(ladder).max(initial=0)))
 
 
 def test_the_world_without_bugs_shows_none(monkeypatch: pytest.MonkeyPatch) -> None:

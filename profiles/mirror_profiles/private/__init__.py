@@ -41,6 +41,8 @@ _UNITS = 0.01
 """Share of the whole budget for how many units there are."""
 _ROWS, _FAN_OUTS = 0.03, 0.10
 """Shares of a relation's budget: for how many rows it has, and how many children its rows have. The rest is for its columns."""
+_ALONE = 0.5
+"""A relation's part of the budget for what is no column, in columns."""
 _FOR_BOUND, _MOST_COUNTED = 0.3, 0.95
 """Of a relation's rows, those of units that are counted whole."""
 
@@ -137,7 +139,7 @@ class _World:
     def _share(self) -> None:
         """Give each relation its part of its units' budget, by how many columns it has."""
         together = [name for name in self.order if name in self.units.ids]
-        weight = {name: 1 + len(self.schema.relation(name).columns) for name in self.order}
+        weight = {name: _ALONE + _spending(self.schema, self.schema.relation(name)) for name in self.order}
         whole = sum(weight[name] for name in together)
         account = Account(self.rho, self.delta)
         for name in self.order:
@@ -204,6 +206,7 @@ class _World:
         budget = self.budgets[name]
         rows, fan_outs_ = 0.0 if str(owner) in self.degrees else _ROWS, _FAN_OUTS if self._counted_keys(name) else 0.0
         self.counts[name] = self._count(name, budget.part(_ROWS))
+        self.rows[name] = replace(self.rows[name], about=float(self.counts[name][0]))
         self._measure_degrees(name, budget.part(_FAN_OUTS))
         left = budget.part(1 - rows - fan_outs_)
         keys = _keyed(self.schema, read.relation)
@@ -340,6 +343,12 @@ def _keyed(schema: Schema, relation: Relation) -> frozenset[str]:
     unique = {key.columns[0] for key in relation.keys if len(key.columns) == 1 and key.predicate is None}
     times = {column.name for column in relation.columns if pa.types.is_temporal(column.type)}
     return columns_of_keys(schema, relation.name) | referred | frozenset(unique - times)
+
+
+def _spending(schema: Schema, relation: Relation) -> int:
+    """Return of how many columns anything is to be said: of keys that are never NULL nothing is."""
+    keys = _keyed(schema, relation)
+    return sum(column.generated is None and (column.nullable or column.name not in keys) for column in relation.columns)
 
 
 def _public(read: Read) -> tuple[ColumnProfile, ...]:

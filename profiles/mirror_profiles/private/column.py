@@ -1,4 +1,4 @@
-"""One column is learned under differential privacy: on cells that are public, or that noisy counts chose."""
+"""One column is learned under differential privacy: what cells its values lie in, public or chosen by noisy counts; then how many in each."""
 
 from __future__ import annotations
 
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from mirror_profiles.private.contributions import Rows
     from mirror_profiles.semantics import Reading
 
-_FOR_FINENESS, _FOR_CELLS = 0.05, 0.35
-"""Shares of a column's budget: for how fine its values are, for its cells. The rest counts the rows in them."""
+_FOR_FINENESS = 0.125
+"""Share of the budget of a column's cells: for how fine its values are."""
+_FOR_COVER = 0.25
+"""The same, for how many rows the values that were discovered cover."""
+_APART = 0.1
+"""As in `counting.counted`: little, since cells are only found, and not weighed."""
 _FINER = 0.02
 """Share of values that may have more digits, or be finer times, than the column is taken to have."""
 _MOST_CATEGORIES = 400
@@ -40,7 +44,42 @@ _DIGITS = 7
 _TICKS = (Tick.DAY, Tick.HOUR, Tick.MINUTE, Tick.SECOND, Tick.MILLISECOND, Tick.MICROSECOND)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An earlier, coarser count of a column's values."""
+
+    groups: np.ndarray
+    """int64, shape (codes,): the group of each code, NULL's being the first."""
+    totals: np.ndarray
+    """float64, shape (groups,); of the first group nothing is known."""
+    variances: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The cells of a column, which are known before the rows in them are counted."""
+
+    name: str
+    marginal: Marginal
+    codes: np.ndarray
+    """int16, shape (rows,); 0 is NULL, -1 a value that was not discovered."""
+    nullable: bool
+    rho: float = 0.0
+    """What they cost."""
+    looks: tuple[Look, ...] = ()
+    lengths: bool = False
+    """Whether cells are of lengths of text: no other column is told of them."""
+    withheld: float = 0.0
+    """Share of rows whose value was not discovered."""
+
+    @property
+    def size(self) -> int:
+        """How many codes are to be counted, NULL's included; 0 where nothing must be."""
+        told = isinstance(self.marginal, Identifier | Text | Opaque)
+        return 0 if told and not self.nullable else columns.size(self.marginal) + 1
+
+
+@dataclass(frozen=True, slots=True)
 class Learned:
     """A column that was learned: its codes, and about how many rows have each."""
 
@@ -89,24 +128,50 @@ class Learned:
                 return self.marginal
 
 
-def learn(
+def domain(
     relation: Relation, column: Column, values: pa.Array, rows: Rows, budget: Budget, categories: Budget, *, key: bool
-) -> Learned:
-    """Learn a column within a budget. A ``key`` says nothing but how often it is NULL; ``categories`` is to discover those of text by."""
+) -> Domain:
+    """Find a column's cells within a budget. A ``key`` says nothing but how often it is NULL; ``categories`` is to discover those of text by."""
     type_ = values.type
     if key or column.native.lower() == "uuid":
         named = Identifier(UUID_MASK) if column.native.lower() == "uuid" else Identifier(None)
-        return _present(column, named, values, rows, budget)
+        return _present(column, named, values)
     if pa.types.is_boolean(type_):
-        codes = columns.encode(Boolean(0.5), values)
-        return _counted(column, Boolean(0.5), codes, rows, budget, 0.0)
+        return Domain(column.name, Boolean(0.5), columns.encode(Boolean(0.5), values), column.nullable)
     if columns.is_text(type_):
         return _text(relation, column, values, rows, budget, categories)
     if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
         return _number(column, values, rows, budget)
     if pa.types.is_temporal(type_):
         return _time(column, values, rows, budget)
-    return _present(column, Opaque(None, "text"), values, rows, budget)
+    return _present(column, Opaque(None, "text"), values)
+
+
+def learn(found: Domain, rows: Rows, budget: Budget) -> Learned:
+    """Count the rows in a column's cells within a budget."""
+    if not found.size:
+        certain = Margin(np.array([0.0, 1.0]), np.zeros(2))
+        return Learned(found.name, found.marginal, found.codes, certain, found.rho)
+    noisy = counted(found.codes.astype(np.int64), found.size, rows, budget)
+    there = np.ones(found.size, dtype=bool)
+    there[0] = found.nullable
+    there[1:] = np.asarray(columns.weights(found.marginal)) > 0
+    margin = Margin(np.where(there, noisy.values, 0.0), np.where(there, noisy.scale**2, 0.0))
+    if rows.units is None:
+        # of units of several rows each look has a bound of its own
+        for look in found.looks:
+            margin = margin.learned(look.groups, look.totals, look.variances)
+    clip = float(noisy.scale * np.sqrt(2 * noisy.rho))
+    made = Learned(found.name, found.marginal, found.codes, margin, found.rho + noisy.rho, clip, found.withheld)
+    return _of_lengths(made) if found.lengths else made
+
+
+def _of_lengths(made: Learned) -> Learned:
+    """Return the column of text whose lengths were counted."""
+    weighed = made.weighed(made.margin.shares)
+    folded = (np.array([one[0], one[1:].sum()]) for one in (made.margin.counts, made.margin.variances))
+    opaque = Opaque(weighed if isinstance(weighed, Numeric) else None, "text")
+    return replace(made, marginal=opaque, codes=np.minimum(made.codes, 1), margin=Margin(*folded))
 
 
 def discovers(relation: Relation, column: Column) -> bool:
@@ -117,32 +182,16 @@ def discovers(relation: Relation, column: Column) -> bool:
     return reading is None or reading.meaning not in columns.NEVER_CATEGORIES
 
 
-def _present(column: Column, marginal: Marginal, values: pa.Array, rows: Rows, budget: Budget) -> Learned:
+def _present(column: Column, marginal: Marginal, values: pa.Array, rho: float = 0.0) -> Domain:
     """Learn of a column no more than where it is NULL; nothing of one that must not be."""
     codes = pc.is_valid(values).to_numpy(zero_copy_only=False).astype(np.int16)
-    if not column.nullable:
-        return Learned(column.name, marginal, codes, Margin(np.array([0.0, 1.0]), np.zeros(2)), 0.0)
-    return _counted(column, marginal, codes, rows, budget, 0.0)
-
-
-def _counted(
-    column: Column, marginal: Marginal, codes: np.ndarray, rows: Rows, budget: Budget, spent: float
-) -> Learned:
-    size = columns.size(marginal) + 1
-    noisy = counted(codes.astype(np.int64), size, rows, budget)
-    there = np.ones(size, dtype=bool)
-    there[0] = column.nullable
-    there[1:] = np.asarray(columns.weights(marginal)) > 0
-    counts = np.where(there, noisy.values, 0.0)
-    margin = Margin(counts, np.where(there, noisy.scale**2, 0.0))
-    clip = noisy.scale * np.sqrt(2 * noisy.rho)
-    return Learned(column.name, marginal, codes, margin, spent + noisy.rho, float(clip))
+    return Domain(column.name, marginal, codes, column.nullable, rho)
 
 
 # ------------------------------------------------------------------------------------------------------ numbers, times
 
 
-def _number(column: Column, values: pa.Array, rows: Rows, budget: Budget) -> Learned:
+def _number(column: Column, values: pa.Array, rows: Rows, budget: Budget) -> Domain:
     floats, there = numeric.to_numpy(values)
     floats = np.where(there, floats, 0.0)
     spent, decimals = 0.0, 0
@@ -168,7 +217,7 @@ def _digits(floats: np.ndarray) -> np.ndarray:
     return found
 
 
-def _time(column: Column, values: pa.Array, rows: Rows, budget: Budget) -> Learned:
+def _time(column: Column, values: pa.Array, rows: Rows, budget: Budget) -> Domain:
     micros, there = temporal.microseconds(values)
     micros = np.where(there, micros, 0)
     tick, spent = _TICKS[0], 0.0
@@ -209,26 +258,40 @@ class _Steps:
     """A step's length in microseconds, of times."""
 
 
-def _gridded(column: Column, found: _Steps, rows: Rows, budget: Budget, spent: float) -> Learned:
-    """Learn numbers or times on cells that are made finer where many lie."""
-    part = budget.part(_FOR_CELLS / public.ROUNDS)
-    paid = [spent]
+def _gridded(column: Column, found: _Steps, rows: Rows, budget: Budget, spent: float) -> Domain:
+    """Find cells for numbers or times that are finer where many lie."""
+    part = budget.part(1 / public.ROUNDS)
+    rounds: list[tuple[public.Cells, Noisy]] = []
 
     def count(cells: public.Cells) -> Noisy:
-        noisy = counted(np.where(found.there, cells.of(found.steps), -1), len(cells), rows, part)
-        paid.append(noisy.rho)
+        noisy = counted(np.where(found.there, cells.of(found.steps), -1), len(cells), rows, part, apart=_APART)
+        rounds.append((cells, noisy))
         return noisy
 
     cells = public.refined(public.coarse(found.kind, found.per_day or 1), found.per_day, count)
-    # what was not needed for cells is for the rows in them
-    left = replace(budget, rho=budget.rho - sum(paid[1:]))
+    spent += sum(noisy.rho for _, noisy in rounds)
     if not len(cells):
-        return _counted(column, Empty(withheld=True), found.there.astype(np.int16), rows, left, sum(paid))
+        return Domain(column.name, Empty(withheld=True), found.there.astype(np.int16), column.nullable, spent)
     even = np.full(len(cells), 1 / len(cells))
     marginal, code = public.marginal(cells, even, found.decimals, found.step)
     codes = np.where(found.there, code[cells.of(found.steps)], 0).astype(np.int16)
     of = marginal if found.tick is None else Temporal(marginal, found.tick)
-    return _counted(column, of, codes, rows, left, sum(paid))
+    # the first cells were counted with what lay where nothing else did
+    looks = tuple(_look(cells, code, columns.size(of) + 1, *one) for one in rounds[1:])
+    return Domain(column.name, of, codes, column.nullable, spent, looks)
+
+
+def _look(cells: public.Cells, code: np.ndarray, size: int, before: public.Cells, noisy: Noisy) -> Look:
+    """Return what was counted before in groups that neither the cells of then nor those of now cross the ends of."""
+    within = (np.searchsorted(cells.low, before.low, side="right") - 1).clip(0)
+    starts = before.low[(before.low <= cells.low[within]) | (before.low >= cells.high[within])]
+    groups = np.zeros(size, dtype=np.int64)
+    groups[code] = np.searchsorted(starts, cells.low, side="right")
+    place = np.searchsorted(starts, before.low, side="right")
+    totals = np.bincount(place, noisy.values, len(starts) + 1)
+    variances = np.bincount(place, minlength=len(starts) + 1) * noisy.scale**2
+    variances[0] = np.inf
+    return Look(groups, totals, variances)
 
 
 # ---------------------------------------------------------------------------------------------------------------- text
@@ -248,39 +311,31 @@ def _reading(relation: Relation, column: Column) -> Reading | None:
 
 def _text(
     relation: Relation, column: Column, values: pa.Array, rows: Rows, budget: Budget, categories: Budget
-) -> Learned:
+) -> Domain:
     if column.enum is not None:
         listed = Categorical(tuple(column.enum), (1 / len(column.enum),) * len(column.enum), 0.0)
         places = pc.index_in(values, value_set=pa.array(column.enum, values.type)).fill_null(-1)
         codes = places.to_numpy(zero_copy_only=False).astype(np.int16) + 1
-        return _counted(column, listed, codes, rows, budget, 0.0)
+        return Domain(column.name, listed, codes, column.nullable)
     reading = _reading(relation, column)
     spent = 0.0
     if discovers(relation, column):
-        found, spent, budget = _discovered(column, values, rows, budget, categories)
+        found, spent = _discovered(column, values, rows, budget.part(_FOR_COVER), categories)
         if found is not None:
             return found
+        budget = budget.part(1 - _FOR_COVER)
     if reading is not None:
-        meant = Text(reading.meaning, reading.reason, None, None)
-        learned = _present(column, meant, values, rows, budget)
-        learned.rho += spent
-        return learned
+        return _present(column, Text(reading.meaning, reading.reason, None, None), values, spent)
     there = pc.is_valid(values).to_numpy(zero_copy_only=False)
     lengths = np.zeros(len(values), dtype=np.int64)
     lengths[there] = lengths_of(values).astype(np.int64)
-    learned = _gridded(column, _Steps(lengths, there, "count"), rows, budget, spent)
-    weighed = learned.weighed(learned.margin.shares)
-    learned.marginal = Opaque(weighed if isinstance(weighed, Numeric) else None, "text")
-    present = np.array([learned.margin.counts[0], learned.margin.counts[1:].sum()])
-    spread = np.array([learned.margin.variances[0], learned.margin.variances[1:].sum()])
-    learned.codes, learned.margin = there.astype(np.int16), Margin(present, spread)
-    return learned
+    return replace(_gridded(column, _Steps(lengths, there, "count"), rows, budget, spent), lengths=True)
 
 
 def _discovered(
     column: Column, values: pa.Array, rows: Rows, budget: Budget, categories: Budget
-) -> tuple[Learned | None, float, Budget]:
-    """Discover the values that many units have; None when they cover too little. With what it cost, and the budget that is left."""
+) -> tuple[Domain | None, float]:
+    """Discover the values that many units have; None when they cover too little. With what it cost."""
     # in their own order: where a value stands must not depend on whose rows come first
     distinct = pc.unique(pc.drop_null(values))
     distinct = distinct.take(pc.sort_indices(distinct))
@@ -296,23 +351,20 @@ def _discovered(
     most = 1 if rows.units is None else _MOST_PER_UNIT
     counts = dict(zip(names, held[some].tolist(), strict=True))
     chosen = categories.account.discovered(counts, most=most, rho=categories.rho, delta=categories.delta)
-    spent, left = categories.rho, budget
     listed = sorted(chosen, key=lambda name: (-chosen[name], name))[:_MOST_CATEGORIES]
     if not listed:
-        return None, spent, left
+        return None, categories.rho
     marginal = Categorical(tuple(listed), (1 / len(listed),) * len(listed), 0.0)
     known = pc.index_in(values, value_set=pa.array(listed, values.type)).fill_null(-1)
     codes = np.where(place < 0, 0, known.to_numpy(zero_copy_only=False).astype(np.int16) + 1)
     codes = np.where((place >= 0) & (codes == 0), -1, codes).astype(np.int16)
-    covered = counted(np.where(codes < 0, 2, np.minimum(codes, 1)).astype(np.int64), 3, rows, left.part(0.1))
+    covered = counted(np.where(codes < 0, 2, np.minimum(codes, 1)).astype(np.int64), 3, rows, budget)
     _, inside, outside = covered.values.clip(0).tolist()
-    rest = left.part(0.9)
+    spent = categories.rho + covered.rho
     if inside < _COVERED * (inside + outside):
-        return None, spent + covered.rho, rest
-    learned = _counted(column, marginal, codes, rows, rest, spent + covered.rho)
-    if outside > 2 * covered.scale:
-        learned.withheld = outside / (inside + outside)
-    return learned, 0.0, rest
+        return None, spent
+    withheld = outside / (inside + outside) if outside > 2 * covered.scale else 0.0
+    return Domain(column.name, marginal, codes, column.nullable, spent, withheld=withheld), spent
 
 
 def _holders(place: np.ndarray, size: int, rows: Rows) -> np.ndarray:

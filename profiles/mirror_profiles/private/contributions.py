@@ -20,6 +20,8 @@ class Rows:
     """int64, shape (rows,), numbered from 0; None where each row is a unit of its own."""
     many: int
     """How many units there are."""
+    about: float = 1.0
+    """About how many rows there are, as it was released."""
 
     @classmethod
     def of(cls, number: int, units: np.ndarray | None) -> Rows:

@@ -18,8 +18,8 @@ _LADDER = 24
 _FOR_BOUND = 0.1
 """Share of a table's budget that goes to its bound."""
 _SURE = 4.0
-_UNBOUND = 0.15
-"""Of the rows of all units, about the share that units within the bound have."""
+APART = 0.25
+"""Total variation that is supposed between the rows of units that weigh less and those of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,20 @@ class Budget:
         return replace(self, rho=self.rho * share, delta=self.delta * share)
 
 
-def counted(cells: np.ndarray, size: int, rows: Rows, budget: Budget) -> Noisy:
-    """Release how many rows lie in each cell (int64, shape (rows,), below ``size``; negative ones are left out)."""
+def counted(cells: np.ndarray, size: int, rows: Rows, budget: Budget, *, apart: float = APART) -> Noisy:
+    """Release how many rows lie in each cell (int64, shape (rows,), below ``size``; negative ones are left out).
+
+    ``apart`` is the total variation that is supposed between the rows of units that weigh less and those of others.
+    """
     if rows.units is None:
         return within(cells, size, rows, 1, budget)
-    clip = bounded(contributions.norms(cells, size, rows), budget.part(_FOR_BOUND), _UNBOUND)
-    found = within(cells, size, rows, clip, budget.part(1 - _FOR_BOUND))
-    return replace(found, rho=budget.rho)
+    left = budget.part(1 - _FOR_BOUND)
+    # the mean of what noise is without its sign (as in McKenna and others 2022, equation 1), of all cells, for a bound of one row
+    noise = size / np.sqrt(np.pi * left.rho)
+    clip = _balanced(
+        _ladder(contributions.norms(cells, size, rows), budget.part(_FOR_BOUND)), noise / rows.about, apart
+    )
+    return replace(within(cells, size, rows, clip, left), rho=budget.rho)
 
 
 def within(cells: np.ndarray, size: int, rows: Rows, clip: int, budget: Budget) -> Noisy:
@@ -52,9 +59,27 @@ def within(cells: np.ndarray, size: int, rows: Rows, clip: int, budget: Budget) 
 
 def bounded(exponents: np.ndarray, budget: Budget, share: float) -> int:
     """Return a power of two such that units no greater than it have about ``share`` of all rows; ``exponents`` says how great each unit is."""
+    mass = np.cumsum(_ladder(exponents, budget) * 2.0 ** np.arange(_LADDER))
+    return 1 << int(np.searchsorted(mass, share * mass[-1])) if mass[-1] > 0 else 1
+
+
+def _ladder(exponents: np.ndarray, budget: Budget) -> np.ndarray:
+    """Release about how many units are as great as each power of two, float64, shape (ladder,)."""
     ladder = np.bincount(np.minimum(exponents, _LADDER - 1), minlength=_LADDER)
     noisy = budget.account.counts(ladder, sensitivity=1, grid=1, rho=budget.rho)
     # the few that noise alone lifts this high would weigh too much
-    there = np.where(noisy.values > _SURE * noisy.scale, noisy.values, 0)
-    mass = np.cumsum(there * 2.0 ** np.arange(_LADDER))
-    return 1 << int(np.searchsorted(mass, share * mass[-1])) if mass[-1] > 0 else 1
+    return np.where(noisy.values > _SURE * noisy.scale, noisy.values, 0.0)
+
+
+def _balanced(ladder: np.ndarray, noise: float, apart: float) -> int:
+    """Return the power of two at which what is expected to be lost by bounding units and by noise, as total variation, is least.
+
+    ``noise`` is the L1 norm of the noise for a bound of one row, as a share of all rows.
+    """
+    powers = 2.0 ** np.arange(_LADDER)
+    total = float(ladder @ powers)
+    if not total:
+        return 1
+    kept = np.minimum(powers[:, None], powers[None, :]) @ ladder / total
+    lost = apart * (1 - kept) + noise * powers / kept / 2
+    return 1 << int(lost.argmin())

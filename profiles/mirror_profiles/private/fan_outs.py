@@ -11,7 +11,7 @@ import numpy as np
 from mirror_profiles.columns.kinds import Numeric
 from mirror_profiles.dependence import grids
 from mirror_profiles.private.counting import counted
-from mirror_profiles.private.tables import on_simplex
+from mirror_profiles.private.fitting import on_simplex
 
 if TYPE_CHECKING:
     from mirror_profiles.private.contributions import Rows

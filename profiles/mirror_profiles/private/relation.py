@@ -11,7 +11,7 @@ from mirror_connectors.schema import Finding
 from mirror_profiles.columns import temporal
 from mirror_profiles.privacy import PUBLIC, by_mechanism
 from mirror_profiles.private import column as columns
-from mirror_profiles.private import contributions, tables
+from mirror_profiles.private import contributions, fitting, tables
 from mirror_profiles.private.column import Learned
 from mirror_profiles.private.counting import bounded, counted
 from mirror_profiles.profile import Aspect, ColumnProfile, Explainer
@@ -30,18 +30,20 @@ _PAIRS, _PAIRS_OF_FEW = 0.5, 0.2
 """The same for these pairs, and where noise leaves little to see. The rest is for columns one by one."""
 _FEW = 2_000.0
 """Units times the root of rho, below which noise leaves little to see."""
-_OF_KEY = 0.2
-"""The part of other columns' budgets that one gets of which only NULLs are counted."""
+_CELLS = 0.4
+"""Share of the columns' budget that finds their cells, in equal parts; what is left of it counts the rows in them."""
 _COARSE = 16
 """Groups of a column's codes while pairs are compared."""
 _FINE = 128
 """Most groups of a column's codes in a pair that was chosen."""
 _FOR_CLIP = 0.1
+_APART = 0.1
+"""As in `counting.counted`: little, since a table is fitted to margins in which units weigh more as they should."""
 _EXACT = 16
 """Scores are whole numbers of this part of a row's least weight."""
 _LOST = 0.5
 """Of a table's noise, what is not taken away by what is known of its margins."""
-_NOISE = 3.0
+_NOISE = 6.0
 """Of a table's rows, as many as noise may move: a pair's groups are so few that it moves no more."""
 
 
@@ -87,9 +89,11 @@ def learn(
     chooser = _Chooser(relation, free, around, rows, budget, pairs_share)
     pairs, order = chooser.pairs()
     found = _tables(pairs, rows, budget.part(pairs_share))
-    order += [one.name for one in learned]
-    profiles = {one.name: _profile(one, found.get(one.name)) for one in learned}
-    return tuple(profiles[name] for name in dict.fromkeys(order)), {one.name: one for one in learned}
+    by_name = {one.name: one for one in learned}
+    if rows.units is None:
+        by_name = _agreed(by_name, found)
+    profiles = {name: _profile(one, found.get(name), by_name) for name, one in by_name.items()}
+    return tuple(profiles[name] for name in dict.fromkeys([*order, *profiles])), by_name
 
 
 def _columns(
@@ -106,19 +110,25 @@ def _columns(
     text = [column for column in spends if column.name not in keys and columns.discovers(relation, column)]
     # what nobody needs for categories is for the columns
     share -= _CHOICE + (_CATEGORIES if text else 0)
-    weight = {column.name: _OF_KEY if column.name in keys else 1.0 for column in spends}
     categories = budget.part(_CATEGORIES / max(len(text), 1))
     categories = replace(categories, delta=budget.delta / max(len(text), 1))
+    part = budget.part(share * _CELLS / max(len(spends), 1))
     found = []
     for column in made:
-        part = budget.part(share * weight.get(column.name, 0.0) / max(sum(weight.values()), 1e-9))
         values = table.column(column.name).combine_chunks()
-        one = columns.learn(relation, column, values, rows, part, categories, key=column.name in keys)
+        one = columns.domain(relation, column, values, rows, part, categories, key=column.name in keys)
         if one.withheld:
             what = "values that few units have were not released; those that were stand for them"
             findings.append(Finding(f"{relation.name}.{column.name}", what))
         found.append(one)
-    return found
+    spent = sum(one.rho for one in found) - (categories.rho * len(text))
+    left = replace(budget, rho=budget.rho * share - spent)
+    # noise of all cells together is least when budgets are as the power of two thirds of how many cells there are
+    weight = [one.size ** (2 / 3) for one in found]
+    return [
+        columns.learn(one, rows, left.part(mine / max(sum(weight), 1e-9)))
+        for one, mine in zip(found, weight, strict=True)
+    ]
 
 
 class _Chooser:
@@ -214,10 +224,8 @@ class _Pair:
     rho: float
 
 
-def _tables(
-    pairs: list[tuple[Known | Learned, Learned]], rows: Rows, budget: Budget
-) -> dict[str, tuple[np.ndarray, _Pair]]:
-    """Release the table of each pair; then let all of them agree with what is known of single columns."""
+def _tables(pairs: list[tuple[Known | Learned, Learned]], rows: Rows, budget: Budget) -> dict[str, _Pair]:
+    """Release the table of each pair, by the name of the column that is explained."""
     released: dict[str, _Pair] = {}
     part = budget.part(1 / max(len(pairs), 1))
     for one, other in pairs:
@@ -233,16 +241,22 @@ def _tables(
         )
         cells = np.where((left >= 0) & (right >= 0), left * width + right, -1)
         size = (int(groups[0].max()) + 1) * width
-        noisy = counted(cells, size, rows, part)
+        noisy = counted(cells, size, rows, part, apart=_APART)
         table = noisy.values.reshape(-1, width)
         released[other.name] = _Pair(one, (groups[0], groups[1]), table, noisy.scale, noisy.rho)
-    by_name = {other.name: other for _, other in pairs}
+    return released
+
+
+def _agreed(learned: dict[str, Learned], released: dict[str, _Pair]) -> dict[str, Learned]:
+    """Take into account what tables of pairs say of single columns."""
+    learned = dict(learned)
     for name, pair in released.items():
-        for axis, node in ((1, pair.one), (0, by_name[name])):
-            if isinstance(node, Learned) and rows.units is None:
-                margin = pair.counts.sum(axis)
-                node.margin.learn(pair.groups[1 - axis], margin, pair.scale**2 * pair.counts.shape[axis])
-    return {name: (_leaves(by_name[name], pair), pair) for name, pair in released.items()}
+        for axis, node in ((1, pair.one), (0, learned[name])):
+            if isinstance(node, Learned):
+                variance = pair.scale**2 * pair.counts.shape[axis]
+                margin = learned[node.name].margin.learned(pair.groups[1 - axis], pair.counts.sum(axis), variance)
+                learned[node.name] = replace(learned[node.name], margin=margin)
+    return learned
 
 
 def _sizes(one: Known | Learned, other: Learned, cells: float) -> tuple[int, int]:
@@ -254,23 +268,23 @@ def _sizes(one: Known | Learned, other: Learned, cells: float) -> tuple[int, int
     return max(first, 2), max(second, 2)
 
 
-def _leaves(other: Learned, pair: _Pair) -> np.ndarray:
+def _leaves(other: Learned, pair: _Pair, learned: dict[str, Learned]) -> np.ndarray:
     """Return the shares of a column's codes for each group of what explains it."""
     groups, mine = pair.groups
     shares = other.margin.shares
     columns_ = np.bincount(mine, shares, pair.counts.shape[1])
     rows = None
     if isinstance(pair.one, Learned):
-        rows = np.bincount(groups, pair.one.margin.shares, pair.counts.shape[0])
-    return tables.spread(tables.fitted(pair.counts, rows, columns_, pair.scale), mine, shares)
+        rows = np.bincount(groups, learned[pair.one.name].margin.shares, pair.counts.shape[0])
+    return tables.spread(fitting.fitted(pair.counts, rows, columns_, pair.scale), mine, shares)
 
 
-def _profile(one: Learned, found: tuple[np.ndarray, _Pair] | None) -> ColumnProfile:
+def _profile(one: Learned, pair: _Pair | None, learned: dict[str, Learned]) -> ColumnProfile:
     shares = one.margin.shares
     released = by_mechanism("gaussian", one.rho) if one.rho else PUBLIC
     dependence: Dependence | None = None
-    if found is not None and len(found[0]) > 1:
-        leaves, pair = found
+    leaves = _leaves(one, pair, learned) if pair is not None else np.empty(0)
+    if pair is not None and len(leaves) > 1:
         explainer = _explainer(pair.one, pair.groups[0])
         dependence = tables.tree(leaves, explainer, by_mechanism("gaussian", one.rho + pair.rho))
     return ColumnProfile(one.name, round(float(shares[0]), 6), one.weighed(shares), dependence, released=released)

@@ -7,6 +7,7 @@ import json
 import stat
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from mirror_connectors.errors import ProfileError
-from mirror_profiles.profile import dump, load
+from mirror_profiles.profile import RANKS, Profile, Rank, Table, Tree, dump, load
 from tests.test_profile_file import MARGINAL, TREE, entries, packed, set_at, some_profile
 
 Parts = dict[str, bytes]
@@ -190,6 +191,27 @@ FILES: dict[str, Callable[[Parts], bytes]] = {
     "text that is none": no_text,
     "compressed buffers": swollen,
 }
+
+
+def ranked(order: tuple[int, ...], parts: int = RANKS) -> Profile:
+    """A profile with a rank over a tree that tells of NULL and one code more."""
+    profile = some_profile()
+    city, flag = profile.relations[0].columns
+    assert flag.dependence is not None
+    shares = np.full((1, parts + 1), 1 / parts)
+    rank = Rank(order, Tree(Table(np.array([[-1, 0, 0]])), Table(shares)))
+    flag = replace(flag, dependence=replace(flag.dependence, rank=rank))
+    return replace(profile, relations=(replace(profile.relations[0], columns=(city, flag)),))
+
+
+def test_ranks_that_lie_outside_what_they_tell_of_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "x.mirror"
+    file.write_bytes(dump(ranked((1,))))
+    assert load(file) == ranked((1,))
+    for found in (ranked((2,)), ranked(()), ranked((1, 1)), ranked((1,), RANKS - 1), ranked((1,), RANKS + 1)):
+        file.write_bytes(dump(found))
+        with pytest.raises(ProfileError, match=r"out of range|damaged|wanted"):
+            load(file)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -34,6 +34,7 @@ from mirror_profiles.columns.kinds import (
 )
 from mirror_profiles.privacy import CONFIG, PUBLIC, SCHEMA, by_mechanism, by_threshold
 from mirror_profiles.profile import (
+    RANKS,
     VERSION,
     Anchor,
     Aspect,
@@ -47,6 +48,7 @@ from mirror_profiles.profile import (
     Profile,
     Protection,
     Provenance,
+    Rank,
     RelationProfile,
     Table,
     Tree,
@@ -108,13 +110,13 @@ NAMES = st.builds(RelationName, WORDS, WORDS, WORDS)
 
 
 @st.composite
-def trees(draw: st.DrawFn, explainers: int) -> Tree:
+def trees(draw: st.DrawFn, explainers: int, codes: int | None = None) -> Tree:
     """A tree of up to five nodes: a root alone, or with two children, of which the left may have two of its own."""
     depth = draw(st.integers(0, 2)) if explainers else 0
     feature = st.integers(0, max(explainers - 1, 0))
     inner = [[draw(feature), draw(st.integers(0, 3)), 2 * node + 1] for node in range(depth)]
     splits = [*inner, *[[-1, 0, 0]] * (depth + 1)]
-    shares = np.random.default_rng(draw(st.integers(0, 99))).random((depth + 1, draw(st.integers(1, 4))))
+    shares = np.random.default_rng(draw(st.integers(0, 99))).random((depth + 1, codes or draw(st.integers(1, 4))))
     return Tree(Table(np.array(splits)), Table(shares))
 
 
@@ -132,9 +134,20 @@ EXPLAINERS = st.builds(
     *(st.none() | ODD_NAMES, st.none() | ODD_KEYS, st.lists(st.integers(0, 3), min_size=1, max_size=4).map(tuple)),
     *(st.sampled_from(Aspect), st.none() | ODD_NAMES),
 )
-DEPENDENCES = tuples(EXPLAINERS).flatmap(
-    lambda known: st.builds(Dependence, st.just(known), trees(len(known)), released=TAGS)
-)
+
+
+@st.composite
+def dependences(draw: st.DrawFn) -> Dependence:
+    known = draw(tuples(EXPLAINERS))
+    tree = draw(trees(len(known)))
+    rank = None
+    if draw(st.booleans()):
+        order = draw(st.permutations(range(1, tree.shares.values.shape[1])))
+        rank = Rank(tuple(order), draw(trees(len(known), RANKS + 1)))
+    return Dependence(known, tree, rank, released=draw(TAGS))
+
+
+DEPENDENCES = dependences()
 ANCHORS = st.builds(Anchor, ODD_NAMES, st.none() | ODD_KEYS, st.sampled_from(Aspect), st.none() | ODD_NAMES)
 COLUMNS = st.builds(
     ColumnProfile,

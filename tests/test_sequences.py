@@ -370,3 +370,54 @@ def test_columns_that_follow_from_one_of_few_parents_agree_with_one_another(race
         for table in (race.source["start"], race.mirror["start"])
     ]
     assert spread[1] > 0.8 * spread[0]
+
+
+@pytest.fixture(scope="module")
+def visits(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Guests of whom some come every few days and others every few weeks, and who spend so much on a night more or less than others."""
+    rng = np.random.default_rng(3)
+    held: dict[str, list[tuple[Any, ...]]] = {"guest": [], "visit": []}
+    for guest in range(500):
+        held["guest"].append((guest,))
+        often, generous, day = float(rng.uniform(2, 40)), float(rng.normal(0, 15)), int(rng.integers(0, 100))
+        for _ in range(int(rng.integers(5, 12))):
+            nights = int(rng.integers(1, 15))
+            spent = round(60 * nights + generous * 2 + float(rng.normal(0, 10)))
+            held["visit"].append((len(held["visit"]), guest, days(np.array([day]))[0], nights, spent))
+            day += 1 + int(rng.poisson(often))
+    script = """
+        CREATE TABLE guest (id INTEGER PRIMARY KEY);
+        CREATE TABLE visit (
+            id INTEGER PRIMARY KEY, guest INT NOT NULL REFERENCES guest, day DATE NOT NULL, nights INT NOT NULL, spent INT NOT NULL
+        );
+    """
+    return mirrored(tmp_path_factory.mktemp("visits"), script, held)
+
+
+def between(owners: np.ndarray, values: np.ndarray) -> float:
+    """Return the share of the variance of values that lies between owners, above what chance gives."""
+    _, owner, size = np.unique(owners, return_inverse=True, return_counts=True)
+    means = np.bincount(owner, values) / size
+    within = float(((values - means[owner]) ** 2).sum() / (len(values) - len(size)))
+    return float(max(means.var() - within * (1 / size).mean(), 0) / values.var())
+
+
+def test_who_comes_often_goes_on_to_come_often(visits: Pair) -> None:
+    """Half of the spread of the days between visits lies between guests; told of the row before alone, hardly any of it would be left."""
+    found = []
+    for table in (visits.source["visit"], visits.mirror["visit"]):
+        now, before = steps(table, "guest", "day")
+        day = column(table, "day").astype("datetime64[D]").astype(int)
+        found.append(between(column(table, "guest")[now], (day[now] - day[before]).astype(float)))
+    assert found[0] > 0.5
+    assert found[1] > 0.6 * found[0]
+
+
+def test_who_is_generous_stays_so_though_another_column_explains_nearly_all(visits: Pair) -> None:
+    """Nights tell 95 % of what was spent: the leaves are used up by them, and what guests add to it is told by where in its leaf a row lies."""
+    found = []
+    for table in (visits.source["visit"], visits.mirror["visit"]):
+        rest = column(table, "spent") - 60.0 * column(table, "nights")
+        found.append(between(column(table, "guest"), rest))
+    assert found[0] > 0.8
+    assert found[1] > 0.4 * found[0]

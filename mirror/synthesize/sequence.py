@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from mirror_profiles.profile import Anchor, Dependence, Explainer, Gap
     from mirror_profiles.siblings import Meeting
 
-_FOLLOWING = (Aspect.BEFORE, Aspect.MEAN, Aspect.STEP, Aspect.KIN_NEXT, Aspect.KIN_LEFT)
+_RANKED = (Aspect.RANK_BEFORE, Aspect.RANK_MEAN)
+_FOLLOWING = (Aspect.BEFORE, Aspect.MEAN, Aspect.STEP, Aspect.KIN_NEXT, Aspect.KIN_LEFT, *_RANKED)
 _VALUED = (*grids.CALENDAR, Aspect.STEP)
 
 
@@ -55,6 +56,7 @@ class Sequence:
         self._uniforms: dict[str, np.ndarray] = {}
         self._alone: dict[str, np.ndarray] = {}
         self._meetings: dict[tuple[str, str], Meeting | None] = {}
+        self._ranks: dict[str, _Ranks] = {}
         self._taken: dict[str, np.ndarray] = {}
         """Of columns that hold some values once for each owner: which codes the owner's earlier rows have, bool of shape (owners, codes)."""
         self._single: dict[str, np.ndarray] = {}
@@ -200,7 +202,7 @@ class Sequence:
             allowed, uniforms = single & ~taken[owner[again]], self._uniform(f"{name} once")[here[again]]
             found = drawn_among(np.array([[0.0, *columns.weights(profile.marginal)]]), uniforms, allowed)
             if profile.dependence is not None:
-                seen = [self._seen(explainer, here[again]) for explainer in profile.dependence.explainers]
+                seen = self._explaining(profile.dependence, f"{name} codes", here[again])
                 likely = self._world.sampler(profile.dependence).draw_among(seen, uniforms, allowed)
                 found = np.where(likely > 0, likely, found)
             codes[again] = np.where(found > 0, found, codes[again])
@@ -352,8 +354,23 @@ class Sequence:
         return self._uniforms[name]
 
     def _drawn(self, model: Dependence, name: str, here: np.ndarray) -> np.ndarray:
-        seen = [self._seen(explainer, here) for explainer in model.explainers]
-        return self._world.sampler(model).draw(seen, self._uniform(name)[here])
+        codes, found = self._world.sampler(model).draw_ranked(
+            self._explaining(model, name, here), self._uniform(name)[here]
+        )
+        if name in self._ranks:
+            self._ranks[name].add(self._owners[here], self._place[here], found)
+        return codes
+
+    def _explaining(self, model: Dependence, name: str, here: np.ndarray) -> list[np.ndarray]:
+        """Return the codes of all that explains a model's rows; ``name`` is that of the draws whose ranks it follows."""
+        if name not in self._ranks and any(explainer.aspect in _RANKED for explainer in model.explainers):
+            self._ranks[name] = _Ranks(int(self._owners[-1]) + 1)
+        return [
+            self._ranks[name].before(self._owners[here], self._place[here], explainer.aspect)
+            if explainer.aspect in _RANKED
+            else self._seen(explainer, here)
+            for explainer in model.explainers
+        ]
 
     def _seen(self, explainer: Explainer, here: np.ndarray) -> np.ndarray:
         """Return the codes of what explains a column, for rows."""
@@ -428,3 +445,24 @@ class Sequence:
             distance = temporal.decode(gap.marginal, drawn.clip(1, len(upper)), self._uniform(column))
             micros = np.where(mine & ~same, start + distance, micros)
         return micros
+
+
+class _Ranks:
+    """Where the rows drawn so far lay in what one tree gave for them, by owner."""
+
+    def __init__(self, owners: int) -> None:
+        self._sum, self._last = np.zeros(owners), np.zeros(owners)
+        self._number, self._place = np.zeros(owners, dtype=np.int64), np.full(owners, -2)
+
+    def before(self, owner: np.ndarray, place: np.ndarray, aspect: Aspect) -> np.ndarray:
+        """Return the codes of the rank of the row before, or of the mean of all before, int16, shape (rows,); 0 where there is none."""
+        if aspect is Aspect.RANK_BEFORE:
+            return grids.averaged(np.where(self._place[owner] == place - 1, self._last[owner], np.nan))
+        number = self._number[owner]
+        return grids.averaged(np.divide(self._sum[owner], number, out=np.full(len(owner), np.nan), where=number > 0))
+
+    def add(self, owner: np.ndarray, place: np.ndarray, ranks: np.ndarray) -> None:
+        """Take the ranks of rows that were drawn, one of an owner."""
+        self._sum[owner] += ranks
+        self._number[owner] += 1
+        self._last[owner], self._place[owner] = ranks, place

@@ -150,6 +150,10 @@ class Aspect(StrEnum):
     """The year of a time."""
     STEP = "step"
     """How far a number or a time lies above that of the row before."""
+    RANK_BEFORE = "rank before"
+    """Where the row before, of the same owner, lay in what the same tree gave for it; see `Rank`."""
+    RANK_MEAN = "mean rank so far"
+    """Where all rows before lay in it on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +191,29 @@ class Tree:
     """Shape (leaves, codes), leaves in the order of their nodes."""
 
 
+RANKS = 16
+"""Parts in which a rank is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """Where in the distribution that a tree gives the code lies, in sixteenths: what the tree has no rows left to tell."""
+
+    order: tuple[int, ...]
+    """The codes from 1 in the order of their values; NULL comes before them."""
+    tree: Tree
+    """Its codes are the sixteenths from 1; that of 0 has no share."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dependence:
     """What a column depends on, and how."""
 
     explainers: tuple[Explainer, ...]
+    """Those of the tree, and then those of the rank."""
     tree: Tree
+    rank: Rank | None = None
+    """None where each part of what the tree gives is as likely."""
     released: Tag = field(kw_only=True)
 
 

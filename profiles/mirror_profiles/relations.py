@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pyarrow.compute as pc
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from mirror_profiles import columns, dependence
 from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.columns.kinds import Boolean, Categorical, Marginal, Numeric, Temporal
-from mirror_profiles.dependence import Sampler
+from mirror_profiles.dependence import Candidate, Sampler, grids
 from mirror_profiles.explainers import Explainers
 from mirror_profiles.layout import Layout
 from mirror_profiles.marginals import learn_marginal
@@ -21,12 +21,13 @@ from mirror_profiles.siblings import once_each
 from mirror_profiles.starts import starts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from mirror_connectors.schema import Finding
-    from mirror_profiles.dependence import Candidate
     from mirror_profiles.reading import Context, Read
     from mirror_profiles.starts import Start
+
+    Earlier: TypeAlias = Callable[[np.ndarray], Sequence[Candidate]]
 
 
 def learn(
@@ -95,7 +96,8 @@ class _Learner:
         if gaps and np.count_nonzero(left) < 2 * k:
             return tuple(gaps), None
         some = None if left.all() else np.flatnonzero(left)
-        explained, told = _fit(codes, marginal, candidates, some, self.read.units, k=k)
+        earlier = self._earlier(name, some)
+        explained, told = _fit(codes, marginal, candidates, some, self.read.units, k=k, earlier=earlier)
         if gaps and isinstance(marginal, Categorical):
             plain, alone = _fit(codes, marginal, candidates, None, self.read.units, k=k)
             if alone >= told + gained:
@@ -126,8 +128,29 @@ class _Learner:
                 codes[there] = numeric.encode(found, steps)
         if found is None or np.count_nonzero(rows) < 2 * k:
             return None, 0.0
-        explained, told = _fit(codes, found, candidates, np.flatnonzero(rows), self.read.units, k=k)
+        some = np.flatnonzero(rows)
+        earlier = self._earlier(name, some)
+        explained, told = _fit(codes, found, candidates, some, self.read.units, k=k, earlier=earlier)
         return Gap(start.anchor, found, explained, released=by_threshold(k)), told
+
+    def _earlier(self, name: str, some: np.ndarray | None) -> Earlier | None:
+        """Return what the ranks of ``some`` rows may explain of those that come after them, None where no row does."""
+        siblings = self.layout.siblings
+        if siblings is None or name in self.layout.keyed:
+            return None
+        among = np.arange(len(siblings.owner)) if some is None else some
+
+        def candidates(ranks: np.ndarray) -> list[Candidate]:
+            placed = np.full(len(siblings.owner), np.nan)
+            placed[among] = ranks
+            before = np.where(siblings.before >= 0, placed[siblings.before], np.nan)
+            found = {Aspect.RANK_BEFORE: before, Aspect.RANK_MEAN: siblings.mean_before(placed)}
+            order = np.arange(1, grids.MEAN_CODES + 1)
+            return [
+                Candidate(None, None, grids.averaged(values)[among], order, aspect) for aspect, values in found.items()
+            ]
+
+        return candidates
 
     def choices(self) -> Iterator[tuple[str, FanOut]]:
         """Learn how it depends on a row's owner, and on the other parents it finds, which of few parents it finds, or of which kind."""
@@ -164,6 +187,7 @@ def _fit(
     units: np.ndarray | None,
     *,
     k: int,
+    earlier: Earlier | None = None,
 ) -> tuple[Dependence | None, float]:
     """Learn what explains codes, in ``some`` of the rows only; with the log-likelihood of these rows."""
     order, nominal = columns.order(marginal), isinstance(marginal, Categorical)
@@ -171,10 +195,14 @@ def _fit(
     if some is not None:
         codes, units = codes[some], None if units is None else units[some]
         here = [replace(candidate, codes=candidate.codes[some]) for candidate in candidates]
-    found = dependence.fit(codes, order, here, k=k, nominal=nominal, units=units, always=some is not None)
+    found = dependence.fit(
+        codes, order, here, k=k, nominal=nominal, units=units, always=some is not None, earlier=earlier
+    )
     if found is None:
         counts = np.bincount(codes)
         return None, float((counts[counts > 0] * np.log(counts[counts > 0] / max(len(codes), 1))).sum())
+    if found.rank is not None:
+        return found, 0.0
     taken = {(one.column, one.foreign_key, one.aspect, one.by): one.codes for one in here}
     seen = [taken[one.column, one.foreign_key, one.aspect, one.by] for one in found.explainers]
     return found, Sampler(found).likelihood(seen, codes)

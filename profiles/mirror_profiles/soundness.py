@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from mirror_profiles.columns.kinds import Boolean, Categorical, Numeric, Temporal
-from mirror_profiles.profile import ColumnProfile, Dependence, Explainer, FanOut, Kinds, RelationProfile
+from mirror_profiles.profile import RANKS, ColumnProfile, Dependence, Explainer, FanOut, Kinds, RelationProfile
 from mirror_profiles.unpacking import UnsoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mirror_profiles.profile import Profile
+    from mirror_profiles.profile import Profile, Tree
 
 _MOST = 2**53
 """Counts beyond this are no longer exact as floats."""
@@ -68,7 +68,7 @@ def _look_at(node: object, place: str) -> None:
             if not node.groups or not all(0 <= group < _GROUPS for group in node.groups):
                 _refuse(place)
         case Dependence():
-            _tree(node, place)
+            _dependence(node, place)
         case _:
             pass
 
@@ -93,21 +93,32 @@ def _marginal(found: Numeric | Temporal | Categorical | Boolean, place: str) -> 
             _shares((found.true,), place)
 
 
-def _tree(found: Dependence, place: str) -> None:
-    splits, shares = found.tree.splits.values.astype(np.float64), found.tree.shares.values
+def _dependence(found: Dependence, place: str) -> None:
+    _tree(found.tree, len(found.explainers), f"{place}.tree")
+    if found.rank is None:
+        return
+    _tree(found.rank.tree, len(found.explainers), f"{place}.rank.tree")
+    if sorted(found.rank.order) != list(range(1, found.tree.shares.values.shape[1])):
+        _refuse(f"{place}.rank.order")
+    if found.rank.tree.shares.values.shape[1] != RANKS + 1:
+        _refuse(f"{place}.rank.tree.shares")
+
+
+def _tree(found: Tree, explainers: int, place: str) -> None:
+    splits, shares = found.splits.values.astype(np.float64), found.shares.values
     nodes = len(splits)
     if splits.ndim != 2 or splits.shape[1:] != (3,) or not nodes or (splits != np.trunc(splits)).any():
-        _refuse(f"{place}.tree.splits")
+        _refuse(f"{place}.splits")
     feature, threshold, left = splits.T
     inner = feature != -1
     # children come after their node, so that every way down ends
     astray = inner & ((left <= np.arange(nodes)) | (left > nodes - 2))
-    if astray.any() or ((feature < -1) | (feature >= len(found.explainers)) | (np.abs(threshold) >= _GROUPS)).any():
-        _refuse(f"{place}.tree.splits")
+    if astray.any() or ((feature < -1) | (feature >= explainers) | (np.abs(threshold) >= _GROUPS)).any():
+        _refuse(f"{place}.splits")
     if shares.ndim != 2 or len(shares) != np.count_nonzero(~inner) or not shares.shape[1]:
-        _refuse(f"{place}.tree.shares")
+        _refuse(f"{place}.shares")
     if not ((shares >= 0) & (shares <= 1 + _SLACK)).all():
-        _refuse(f"{place}.tree.shares")
+        _refuse(f"{place}.shares")
 
 
 def _shares(found: Iterable[float], place: str) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 
 from mirror_profiles.dependence.trees import ROOT, Splits, grow
 from mirror_profiles.privacy import behind, by_threshold, released_pools, released_runs, units_in
-from mirror_profiles.profile import Aspect, Dependence, Explainer, Table, Tree
+from mirror_profiles.profile import RANKS, Aspect, Dependence, Explainer, Rank, Table, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _TARGET_CLASSES = 16
 """Classes that the codes explained count as while splits are looked for: more would tell little more, and each adds a degree of chance to G."""
@@ -27,6 +27,8 @@ _MOST_BESIDE = 4
 """Columns by which categories are found alike."""
 _MOST_SEARCHED = 60_000
 """Rows among which splits are looked for, always the same random ones; the shares count all of them."""
+_SIXTEENTHS = np.arange(1, RANKS + 1)
+_BELOW_ONE = float(np.nextafter(1, 0))
 _DEPTH = 10
 _LEAST = 2
 """Times the threshold: rows that each leaf keeps."""
@@ -57,22 +59,51 @@ def fit(
     nominal: bool = False,
     units: np.ndarray | None = None,
     always: bool = False,
+    earlier: Callable[[np.ndarray], Sequence[Candidate]] | None = None,
 ) -> Dependence | None:
     """Learn what explains ``codes`` (int16, shape (rows,)); None when nothing does, or with ``always`` the shares of all rows.
 
     ``order`` and ``nominal`` are the column's own, as in `Candidate`. ``units`` (int64, shape (rows,)) says whose row each is; without it each is
     a unit of its own. No share is released that rests on fewer than ``k`` units.
+
+    Of codes that have an order a second tree tells where in its leaf's distribution each lies (the probability integral transform, Rosenblatt
+    1952): all rows are there again to show what the first had none left to split by. ``earlier`` returns what the ranks (0 to 1, shape (rows,))
+    of an owner's rows before may explain of those that follow.
     """
+    if len(codes) < k:
+        return None
     grown = _grown(codes, order, candidates, k=k, nominal=nominal, units=units)
-    if grown is None:
-        if not always or len(codes) < k:
-            return None
-        grown = _Grown((), ROOT)
-    leaf = grown.splits.route([one.groups[one.candidate.codes] for one in grown.features], len(codes))
-    shares = _shares(grown.splits, leaf, codes, order, units, k=k, nominal=nominal)
-    stored = np.stack([grown.splits.feature, grown.splits.threshold, grown.splits.left], axis=1)
-    explainers = tuple(one.explainer for one in grown.features)
-    return Dependence(explainers, Tree(Table(stored), Table(shares)), released=by_threshold(k))
+    first = _Grown((), ROOT) if grown is None else grown
+    leaf, shares = first.filled(codes, order, units, k=k, nominal=nominal)
+    explainers, tree = tuple(one.explainer for one in first.features), Tree(Table(first.stored(0)), Table(shares))
+    rank = None
+    if not nominal and len(order) > 2 and (grown is not None or earlier is not None):
+        ranks = _ranks(codes, order, leaf, shares)
+        known = [*candidates, *(earlier(ranks) if earlier is not None else ())]
+        parts = (1 + np.floor(ranks * RANKS)).astype(np.int16)
+        second = _grown(parts, _SIXTEENTHS, known, k=k, nominal=False, units=units)
+        if second is not None:
+            _, shares = second.filled(parts, _SIXTEENTHS, units, k=k, nominal=False)
+            rank = Rank(tuple(order.tolist()), Tree(Table(second.stored(len(explainers))), Table(shares)))
+            explainers += tuple(one.explainer for one in second.features)
+    if grown is None and rank is None and not always:
+        return None
+    return Dependence(explainers, tree, rank, released=by_threshold(k))
+
+
+def _ranks(codes: np.ndarray, order: np.ndarray, leaf: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return where in its leaf's distribution each code lies, between 0 and 1: somewhere within its share, since codes are coarse."""
+    ends = _ends(shares, order)
+    place = np.argsort(np.append(0, order))[codes]
+    high = ends[leaf, place]
+    low = np.where(place > 0, ends[leaf, place - 1], 0)
+    return np.minimum(low + (high - low) * np.random.default_rng(0).random(len(codes)), _BELOW_ONE)
+
+
+def _ends(shares: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Return where in the distribution of each leaf the share of each code ends, NULL first and then the others in order."""
+    upper = np.cumsum(shares[:, np.append(0, order)].astype(np.float64), axis=1)
+    return np.asarray(upper / upper[:, -1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +130,19 @@ class _Grown:
 
     features: tuple[_Feature, ...]
     splits: Splits
+
+    def filled(
+        self, codes: np.ndarray, order: np.ndarray, units: np.ndarray | None, *, k: int, nominal: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return each row's leaf, from 0, and the shares of each leaf, float64 of shape (leaves, codes)."""
+        node = self.splits.route([one.groups[one.candidate.codes] for one in self.features], len(codes))
+        shares = _shares(self.splits, node, codes, order, units, k=k, nominal=nominal)
+        return np.searchsorted(self.splits.leaves, node), shares
+
+    def stored(self, first: int) -> np.ndarray:
+        """Return the splits as `Tree` holds them, with explainers counted from ``first``."""
+        feature = np.where(self.splits.feature >= 0, self.splits.feature + first, self.splits.feature)
+        return np.stack([feature, self.splits.threshold, self.splits.left], axis=1)
 
 
 def _grown(
@@ -360,38 +404,69 @@ def drawn_among(shares: np.ndarray, uniforms: np.ndarray, allowed: np.ndarray) -
 class Sampler:
     """A dependence made ready to draw from, many times over few rows each."""
 
-    __slots__ = ("_ends", "_groups", "_last", "_leaf", "_shares", "_splits")
+    __slots__ = ("_first", "_groups", "_rank")
 
     def __init__(self, dependence: Dependence) -> None:
         self._groups = [np.asarray(explainer.groups, dtype=np.int16) for explainer in dependence.explainers]
-        self._shares = dependence.tree.shares.values
-        stored = dependence.tree.splits.values.astype(np.int64)
+        rank = dependence.rank
+        codes = dependence.tree.shares.values.shape[1]
+        self._first = _Leaves(dependence.tree, np.arange(1, codes) if rank is None else np.asarray(rank.order))
+        self._rank = None if rank is None else _Leaves(rank.tree, _SIXTEENTHS)
+
+    def draw(self, seen: Sequence[np.ndarray], uniforms: np.ndarray) -> np.ndarray:
+        """Draw codes (int16) for the explainers' codes, in their order, by uniforms (0 ≤ u < 1), all of shape (rows,)."""
+        return self.draw_ranked(seen, uniforms)[0]
+
+    def draw_ranked(self, seen: Sequence[np.ndarray], uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Draw as `draw`, and return the codes and where in its leaf's distribution each lies, float64 between 0 and 1."""
+        features = self._features(seen)
+        if self._rank is not None:
+            part, rest = self._rank.draw(features, uniforms)
+            uniforms = np.minimum((part - 1 + rest) / RANKS, _BELOW_ONE)
+        return self._first.draw(features, uniforms)[0], uniforms
+
+    def draw_among(self, seen: Sequence[np.ndarray], uniforms: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        """Draw as `draw`, but only codes that are allowed, bool of shape (rows, codes); 0 where none of these can be drawn."""
+        return drawn_among(self._first.of(self._features(seen), len(uniforms)), uniforms, allowed)
+
+    def likelihood(self, seen: Sequence[np.ndarray], codes: np.ndarray) -> float:
+        """Return the log-likelihood of codes; one that cannot be drawn counts as one in a thousand."""
+        shares = self._first.of(self._features(seen), len(codes))
+        return float(np.log(np.maximum(shares[np.arange(len(codes)), codes], 1e-3)).sum())
+
+    def _features(self, seen: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [groups[np.minimum(codes, len(groups) - 1)] for groups, codes in zip(self._groups, seen, strict=True)]
+
+
+class _Leaves:
+    """The leaves of a tree made ready to draw from."""
+
+    __slots__ = ("_along", "_ends", "_last", "_leaf", "_shares", "_splits")
+
+    def __init__(self, tree: Tree, order: np.ndarray) -> None:
+        self._shares = tree.shares.values
+        stored = tree.splits.values.astype(np.int64)
         self._splits = Splits(stored[:, 0], stored[:, 1], stored[:, 2])
         self._leaf = np.zeros(len(stored), dtype=np.int64)
         self._leaf[self._splits.leaves] = np.arange(len(self._splits.leaves))
-        upper = np.cumsum(self._shares.astype(np.float64), axis=1)
-        upper /= upper[:, -1:]
+        self._along = np.append(0, order).astype(np.int16)
+        upper = _ends(self._shares, order)
         self._ends = (upper + np.arange(len(upper))[:, None]).ravel()
         # a uniform just below 1 may round into the next leaf: it belongs to the last code that this one has
         self._last = (upper < 1).sum(1)
 
-    def draw(self, seen: Sequence[np.ndarray], uniforms: np.ndarray) -> np.ndarray:
-        """Draw codes (int16) for the explainers' codes, in their order, by uniforms (0 ≤ u < 1), all of shape (rows,)."""
-        leaf = self._leaves(seen, len(uniforms))
-        places = np.searchsorted(self._ends, leaf + uniforms, side="right") - leaf * self._shares.shape[1]
-        return np.minimum(places, self._last[leaf]).astype(np.int16)
+    def draw(self, features: Sequence[np.ndarray], uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the code of each row, int16, and where in its share the uniform lies, float64 between 0 and 1."""
+        leaf, size = self._leaves(features, len(uniforms)), len(self._along)
+        place = np.searchsorted(self._ends, leaf + uniforms, side="right")
+        place = np.minimum(place, leaf * size + self._last[leaf])
+        low = np.where(place > leaf * size, self._ends[place - 1], leaf)
+        rest = (leaf + uniforms - low) / (self._ends[place] - low)
+        return self._along[place - leaf * size], rest.clip(0, _BELOW_ONE)
 
-    def draw_among(self, seen: Sequence[np.ndarray], uniforms: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-        """Draw as `draw`, but only codes that are allowed, bool of shape (rows, codes); 0 where none of these can be drawn."""
-        return drawn_among(self._shares[self._leaves(seen, len(uniforms))], uniforms, allowed)
+    def of(self, features: Sequence[np.ndarray], rows: int) -> np.ndarray:
+        """Return the shares that each row's leaf gives, shape (rows, codes)."""
+        return self._shares[self._leaves(features, rows)]
 
-    def likelihood(self, seen: Sequence[np.ndarray], codes: np.ndarray) -> float:
-        """Return the log-likelihood of codes; one that cannot be drawn counts as one in a thousand."""
-        leaf = self._leaves(seen, len(codes))
-        return float(np.log(np.maximum(self._shares[leaf, codes], 1e-3)).sum())
-
-    def _leaves(self, seen: Sequence[np.ndarray], rows: int) -> np.ndarray:
-        features = [
-            groups[np.minimum(codes, len(groups) - 1)] for groups, codes in zip(self._groups, seen, strict=True)
-        ]
+    def _leaves(self, features: Sequence[np.ndarray], rows: int) -> np.ndarray:
         return self._leaf[self._splits.route(features, rows)]

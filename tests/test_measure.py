@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from mirror_connectors.schema import ForeignKey, Origin, RelationName, Schema, u
 from mirror_profiles import columns
 from mirror_profiles.columns.kinds import Boolean, Categorical, Empty, Identifier, Numeric, Opaque, Temporal, Text, Tick
 from mirror_profiles.measure import measure
-from mirror_profiles.profile import Anchor, Aspect, ColumnProfile, Dependence, FanOut, Profile, dump
+from mirror_profiles.profile import RANKS, Anchor, Aspect, ColumnProfile, Dependence, FanOut, Profile, dump
 from tests.databases import embedded_url
 
 Rows = Mapping[str, list[tuple[Any, ...]]]
@@ -91,38 +92,40 @@ def assert_sound(profile: Profile) -> None:
                     # children of its own, or of its owner
                     [key] = [key for key in kin if str(key) == explainer.foreign_key]
                     assert key.parent in {relation.name, *(one.parent for one in keys.values())}
-        for column in relation.columns:
-            needs(profile, relation.name, column, ())
+        # fails where a column is drawn from itself
+        TopologicalSorter({column.name: needs(profile, relation.name, column) for column in relation.columns}).prepare()
     for key in profile.schema.foreign_keys:
         if {key.child, key.parent} <= names:
             assert profile.fan_out(str(key)) is not None
 
 
 def assert_trees(dependence: Dependence, codes: int) -> None:
-    tree = dependence.tree
-    inner = tree.splits.values[:, 0] >= 0
-    assert set(tree.splits.values[inner, 0].astype(int)) <= set(range(len(dependence.explainers)))
-    assert tree.shares.values.shape == (np.count_nonzero(~inner), codes)
-    assert np.allclose(tree.shares.values.sum(1), 1, atol=1e-5)
+    trees = [(dependence.tree, codes)]
+    if dependence.rank is not None:
+        assert sorted(dependence.rank.order) == list(range(1, codes))
+        trees.append((dependence.rank.tree, RANKS + 1))
+    for tree, size in trees:
+        inner = tree.splits.values[:, 0] >= 0
+        assert set(tree.splits.values[inner, 0].astype(int)) <= set(range(len(dependence.explainers)))
+        assert tree.shares.values.shape == (np.count_nonzero(~inner), size)
+        assert np.allclose(tree.shares.values.sum(1), 1, atol=1e-5)
 
 
-def needs(profile: Profile, name: RelationName, column: ColumnProfile, above: tuple[str, ...]) -> None:
-    """Follow what a column's codes are drawn from, and fail when that is the column itself."""
-    assert column.name not in above, f"{name}: {' <- '.join((*above, column.name))}"
+def needs(profile: Profile, name: RelationName, column: ColumnProfile) -> set[str]:
+    """Return the columns of its row that a column's codes are drawn from."""
     relation = profile.relation(name)
     drawn = (Aspect.VALUE, Aspect.MONTH, Aspect.WEEKDAY, Aspect.HOUR, Aspect.STEP, Aspect.KIN_MET)
-    referred = {str(key) for key in profile.schema.parents_of(name)}
+    referred = {str(key): key for key in profile.schema.parents_of(name) if str(key) != str(relation.owner)}
+    found: set[str] = set()
     for explainer in column.explainers:
-        asked: set[str] = set()
         if explainer.aspect in drawn and explainer.foreign_key is None:
-            asked = {str(explainer.column)}
+            found.add(str(explainer.column))
         elif explainer.aspect is Aspect.KIN_MET:
-            asked = {str(explainer.by)}
-        elif explainer.foreign_key in referred - {str(relation.owner)}:
+            found.add(str(explainer.by))
+        elif explainer.foreign_key in referred:
             # to know the parent is to know which of the key's columns are NULL
-            asked = next(set(k.columns) for k in profile.schema.parents_of(name) if str(k) == explainer.foreign_key)
-        for other in asked:
-            needs(profile, name, relation.column(other), (*above, column.name))
+            found |= set(referred[explainer.foreign_key].columns)
+    return found
 
 
 def of(profile: Profile, table: str, column: str) -> ColumnProfile:

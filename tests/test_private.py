@@ -410,7 +410,7 @@ def _units_without_links(patch: pytest.MonkeyPatch) -> None:
         found = right(*given_, **named)  # type: ignore[arg-type]
         return replace(found, steps={})
 
-    patch.setattr(private, "units_of", units)
+    patch.setattr(private.world, "units_of", units)
 
 
 def _rows_for_units(patch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from math import isqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from mirror_connectors.errors import PrivacyError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
-    from typing import Any
 
 _SLACK = 1e-9
 """Of a budget: what sums of parts of it may exceed it by, since floats round."""
@@ -30,6 +29,15 @@ class Noisy:
     """Standard deviation of the noise in each of them."""
     rho: float
     """What they cost."""
+
+
+class _Discovery(Protocol):
+    """A mechanism that releases keys with their counts."""
+
+    def map(self, reach: tuple[int, int, int], /) -> tuple[float, float]:
+        """Return the rho and delta that it costs."""
+
+    def __call__(self, counts: dict[str, int], /) -> dict[str, int]: ...
 
 
 class Account:
@@ -83,7 +91,7 @@ class Account:
             dp.l02inf_distance(dp.absolute_distance(T="i64")),
         )
 
-        def at(threshold: int) -> Any:  # noqa: ANN401
+        def at(threshold: int) -> _Discovery:
             return dp.m.make_gaussian_threshold(*space, scale=scale, threshold=threshold)
 
         low, threshold = 2, int(40 * scale) + 2

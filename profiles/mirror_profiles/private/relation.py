@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mirror_connectors.schema import Finding
 from mirror_profiles.columns import temporal
 from mirror_profiles.privacy import PUBLIC, by_mechanism
 from mirror_profiles.private import column as columns
@@ -69,7 +68,6 @@ def learn(
     around: list[Known],
     rows: Rows,
     budget: Budget,
-    findings: list[Finding],
     *,
     units: float,
 ) -> tuple[tuple[ColumnProfile, ...], dict[str, Learned]]:
@@ -80,7 +78,7 @@ def learn(
     their codes.
     """
     pairs_share = _PAIRS if units * np.sqrt(budget.rho) > _FEW else _PAIRS_OF_FEW
-    learned = _columns(relation, table, keys, rows, budget, 1 - pairs_share, findings)
+    learned = _columns(relation, table, keys, rows, budget, 1 - pairs_share)
     free = [
         one
         for one in learned
@@ -103,7 +101,6 @@ def _columns(
     rows: Rows,
     budget: Budget,
     share: float,
-    findings: list[Finding],
 ) -> list[Learned]:
     made = [column for column in relation.columns if column.generated is None]
     spends = [column for column in made if column.nullable or column.name not in keys]
@@ -117,9 +114,6 @@ def _columns(
     for column in made:
         values = table.column(column.name).combine_chunks()
         one = columns.domain(relation, column, values, rows, part, categories, key=column.name in keys)
-        if one.withheld:
-            what = "values that few units have were not released; those that were stand for them"
-            findings.append(Finding(f"{relation.name}.{column.name}", what))
         found.append(one)
     spent = sum(one.rho for one in found) - (categories.rho * len(text))
     left = replace(budget, rho=budget.rho * share - spent)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 import mirror_connectors
@@ -421,3 +422,30 @@ def test_who_is_generous_stays_so_though_another_column_explains_nearly_all(visi
         found.append(between(column(table, "guest"), rest))
     assert found[0] > 0.8
     assert found[1] > 0.4 * found[0]
+
+
+def test_text_is_as_long_as_that_of_its_like(tmp_path: Path) -> None:
+    """Names of one country are short and of another long, and a complaint takes more words than a thank you, whoever writes it."""
+    rng = np.random.default_rng(5)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    held: dict[str, list[tuple[Any, ...]]] = {"author": [], "letter": []}
+    for author in range(600):
+        name = "".join(rng.choice(letters, int(rng.integers(3, 6)) + 4 * (author % 2))).title()
+        held["author"].append((author, name, ("KR", "LK")[author % 2]))
+        for _ in range(3):
+            angry = int(rng.integers(0, 2))
+            note = " ".join("".join(rng.choice(letters, 5)) for _ in range(int(rng.integers(3, 6)) + 10 * angry))
+            held["letter"].append((len(held["letter"]), author, ("thanks", "complaint")[angry], note))
+    script = """
+        CREATE TABLE author (id INTEGER PRIMARY KEY, first_name TEXT NOT NULL, country TEXT NOT NULL);
+        CREATE TABLE letter (id INTEGER PRIMARY KEY, author INT NOT NULL REFERENCES author, kind TEXT NOT NULL, message TEXT NOT NULL);
+    """
+    made = mirrored(tmp_path, script, held).mirror
+    for table, text, by, longer, least in (
+        ("author", "first_name", "country", "LK", 3),
+        ("letter", "message", "kind", "complaint", 45),
+    ):
+        size = pc.utf8_length(made[table].column(text)).to_numpy()
+        long = column(made[table], by) == longer
+        # the source's differ by 4 letters and by 60; names are taken from lists, in which not all lengths are as frequent
+        assert size[long].mean() - size[~long].mean() > least

@@ -482,8 +482,13 @@ class Rows:
     def _lengths(self, lengths: Numeric | None, column: str) -> np.ndarray | None:
         if lengths is None:
             return None
+        uniforms = self.uniforms(f"{column} length")
+        model = self.plan.column(column).profile.lengths
         upper = np.cumsum(lengths.weights)
-        codes = np.searchsorted(upper / upper[-1], self.uniforms(f"{column} length"), side="right") + 1
+        if model is not None and model.tree.shares.values.shape[1] == len(upper) + 1:
+            codes = self._world.sampler(model).draw([self.explaining(one) for one in model.explainers], uniforms)
+        else:
+            codes = np.searchsorted(upper / upper[-1], uniforms, side="right") + 1
         within = self.uniforms(f"{column} length within")
         return numeric.decode(lengths, codes.clip(1, len(upper)), within).astype(np.int64)
 

@@ -70,6 +70,15 @@ class Explainers:
             elif by in done:
                 yield from self._met(key, by, met.row)
 
+    def of_lengths(self, name: str) -> Iterator[Candidate]:
+        """Yield what may explain the lengths of a column's text, which are drawn when all other columns are known."""
+        yield from self._around
+        for other in self._layout.names:
+            if other != name and not isinstance(self._read.marginals[other], Identifier | Opaque | Text):
+                yield self._read.candidate(other, self._read.codes[other], None, Aspect.VALUE)
+                if other not in self._layout.keyed:
+                    yield from self._calendar(other)
+
     def of_choices(self) -> list[Candidate]:
         """Return what may explain which parents the keys find, other than their owner and one another."""
         owner = str(self._layout.owner)

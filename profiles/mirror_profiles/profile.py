@@ -255,6 +255,8 @@ class ColumnProfile:
     """Rows are drawn by the first gap whose anchor they have, and those that have none by the marginal."""
     once: tuple[int, ...] = ()
     """Codes that hardly two rows of one owner share, as two cars do not start from one place."""
+    lengths: Dependence | None = None
+    """What the length of text follows from, by the codes of its lengths from 1; None where nothing does."""
     released: Tag = field(kw_only=True)
     """What let this leave the source, as in all records: numbers and texts in it have the tag of the nearest record that has one."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from mirror_profiles import columns, dependence
-from mirror_profiles.columns import numeric, temporal
+from mirror_profiles.columns import numeric, temporal, text
 from mirror_profiles.columns.kinds import Boolean, Categorical, Marginal, Numeric, Temporal
 from mirror_profiles.dependence import Candidate, Sampler, grids
 from mirror_profiles.explainers import Explainers
@@ -44,7 +44,7 @@ def learn(
     profiles: dict[str, ColumnProfile] = {}
     for name in layout.order:
         profiles[name] = learner.column(name, profiles)
-    learned = tuple(profiles[name] for name in layout.names)
+    learned = tuple(replace(profiles[name], lengths=learner.lengths(name)) for name in layout.names)
     owner = str(layout.owner) if layout.owner else None
     return RelationProfile(layout.name, read.rows, learned, owner, released=SCHEMA), tuple(learner.choices())
 
@@ -75,6 +75,17 @@ class _Learner:
         single = len(marginal.atoms) if isinstance(marginal, Numeric) else columns.size(marginal)
         found = once_each(siblings, self.read.codes[name], columns.size(marginal) + 1, k=self.context.k)
         return tuple(found[found <= single].tolist())
+
+    def lengths(self, name: str) -> Dependence | None:
+        """Learn what the length of text follows from, once all columns are known."""
+        lengths = text.lengths_kept(self.read.marginals[name])
+        if lengths is None or name in self.layout.keyed or self.layout.copied:
+            return None
+        some = np.flatnonzero(self.read.codes[name])
+        codes = numeric.encode(lengths, text.lengths_of(self.layout.values[name]))
+        whose = None if self.read.units is None else self.read.units[some]
+        known = [replace(one, codes=one.codes[some]) for one in self.explainers.of_lengths(name)]
+        return dependence.fit(codes, columns.order(lengths), known, k=self.context.k, units=whose)
 
     def _models(self, name: str, candidates: Sequence[Candidate]) -> tuple[tuple[Gap, ...], Dependence | None]:
         """Learn the gaps of a column, and what explains the rows that have none."""

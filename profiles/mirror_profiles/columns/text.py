@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mirror_profiles.columns import numeric
-from mirror_profiles.columns.kinds import Identifier, Opaque
+from mirror_profiles.columns.kinds import Identifier, Marginal, Numeric, Opaque, Text
+from mirror_profiles.meanings import Meaning
 from mirror_profiles.privacy import behind, units_in
 
 Alphabet = Literal["lower", "upper", "alnum", "digit", "text"]
@@ -53,6 +54,25 @@ def lengths_of(values: pa.Array) -> np.ndarray:
     there = pc.drop_null(values)
     lengths = pc.binary_length(there) if _is_binary(there.type) else pc.utf8_length(there)
     return lengths.to_numpy(zero_copy_only=False).astype(float)
+
+
+_SIZED = frozenset(
+    {
+        *(Meaning.GIVEN_NAME, Meaning.FAMILY_NAME, Meaning.WORD, Meaning.SENTENCE, Meaning.PARAGRAPH, Meaning.TOKEN),
+        *(Meaning.JSON, Meaning.XML, Meaning.HTML),
+    }
+)
+
+
+def lengths_kept(marginal: Marginal) -> Numeric | None:
+    """Return the lengths that new text has as the source's had, None of what comes in lengths of its own."""
+    match marginal:
+        case Opaque(lengths=lengths):
+            return lengths
+        case Text(meaning=meaning, lengths=lengths) if meaning in _SIZED:
+            return lengths
+        case _:
+            return None
 
 
 def fit_opaque(values: pa.Array, *, k: int, units: np.ndarray | None = None) -> Opaque:

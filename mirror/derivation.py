@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 Place = tuple["RelationName", str]
 """A column of a relation."""
 
-_BY_VALUE = (Aspect.MONTH, Aspect.WEEKDAY, Aspect.HOUR, Aspect.YEAR, Aspect.KIN_LEFT, Aspect.KIN_NEXT)
+_BY_VALUE = (Aspect.MONTH, Aspect.DAY, Aspect.WEEKDAY, Aspect.HOUR, Aspect.YEAR, Aspect.KIN_LEFT, Aspect.KIN_NEXT)
 """Aspects that are seen in values, and not in codes."""
 _FIRST = (CopiedFrom, Equals, Totals, Numbered, RunningTotal, MissingWhen, Subtypes, OnePer, Apart, Determines, Follows)
 """Kinds of rule that derive a column, those that leave least open first."""

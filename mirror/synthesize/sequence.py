@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from mirror_profiles.siblings import Meeting
 
 _RANKED = (Aspect.RANK_BEFORE, Aspect.RANK_MEAN)
-_FOLLOWING = (Aspect.BEFORE, Aspect.MEAN, Aspect.STEP, Aspect.KIN_NEXT, Aspect.KIN_LEFT, *_RANKED)
-_VALUED = (*grids.CALENDAR, Aspect.STEP)
+_SINCE = (*grids.CALENDAR_BEFORE, Aspect.PACE)
+_FOLLOWING = (Aspect.BEFORE, Aspect.MEAN, Aspect.STEP, Aspect.KIN_NEXT, Aspect.KIN_LEFT, *_RANKED, *_SINCE)
+_VALUED = (*grids.CALENDAR, Aspect.STEP, *_SINCE)
 
 
 class Sequence:
@@ -241,10 +242,7 @@ class Sequence:
             case Temporal() as marginal, Temporal() as steps:
                 values = start.astype(np.int64) + temporal.decode(steps, codes, uniforms)
                 if gap.anchor.aspect is not Aspect.VALUE:
-                    # step after step must not lead out of all bounds
-                    first, last = numeric.bounds(marginal.ticks)
-                    width = last - first
-                    values = values.clip(int(first - width) * marginal.tick, int(last + width) * marginal.tick)
+                    values = self._within(marginal, values, start.astype(np.int64), uniforms)
                 values = np.where(there, values, 0)
                 coded = temporal.encode(marginal, values)
             case Numeric() as marginal, Numeric() as steps:
@@ -256,6 +254,17 @@ class Sequence:
                 raise self._unlike(one, f"a gap of {gap.marginal.kind}")
         self.codes[name][here] = np.where(there, coded, 0)
         self.values[name][here] = values
+
+    @staticmethod
+    def _within(marginal: Temporal, values: np.ndarray, start: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+        """Let no step lead out of the column's range: those that would end anywhere between where they begin and its end."""
+        first, last = (round(bound) * marginal.tick for bound in numeric.bounds(marginal.ticks))
+        between = (
+            start + np.floor(uniforms * ((last - start).clip(0) // marginal.tick + 1)).astype(np.int64) * marginal.tick
+        )
+        return np.where(
+            values > last, np.minimum(between, np.maximum(last, start)), np.maximum(values, np.minimum(first, start))
+        )
 
     def _start(self, one: ColumnPlan, anchor: Anchor, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return an anchor's values or codes for rows, and where it has any."""
@@ -320,6 +329,14 @@ class Sequence:
         before = self._last(name, here)
         now = np.where(self.codes[name][here] > 0, self.values[name][here].astype(float), np.nan)
         return grids.stepped((now - before) / columns.unit(self._by_name[name].profile.marginal))
+
+    def _pace(self, name: str, here: np.ndarray) -> np.ndarray:
+        marginal = self._by_name[name].profile.marginal
+        if not isinstance(marginal, Temporal):
+            raise self._unlike(self._by_name[name], "an explainer by its pace")
+        end = numeric.bounds(marginal.ticks)[1] * marginal.tick
+        left = self._size[here] - self._place[here]
+        return grids.paced((end - self._last(name, here)) / left / marginal.tick)
 
     def _last(self, name: str, here: np.ndarray) -> np.ndarray:
         there = (self._place[here] > 0) & (self.codes[name][here - 1] > 0)
@@ -391,6 +408,11 @@ class Sequence:
                     return self._mean(name, here)
                 case Aspect.STEP:
                     return self._step(name, here)
+                case Aspect.PACE:
+                    return self._pace(name, here)
+                case _ if explainer.aspect in grids.CALENDAR_BEFORE:
+                    there = (self._place[here] > 0) & (self.codes[name][here - 1] > 0)
+                    return np.asarray(grids.CALENDAR_BEFORE[explainer.aspect](self.values[name][here - 1], there))
                 case _ if explainer.aspect in grids.CALENDAR:
                     there = self.codes[name][here] > 0
                     return np.asarray(grids.CALENDAR[explainer.aspect](self.values[name][here], there))

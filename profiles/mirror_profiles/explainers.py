@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from mirror_profiles import columns, dependence
+from mirror_profiles.columns import numeric
 from mirror_profiles.columns.kinds import Categorical, Identifier, Opaque, Temporal, Text
 from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.dependence import Candidate, grids
@@ -18,7 +19,7 @@ from mirror_profiles.privacy import by_threshold
 from mirror_profiles.profile import Aspect, Kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from mirror_connectors.schema import ForeignKey
     from mirror_profiles.layout import Layout
@@ -28,6 +29,7 @@ _COUNT_ORDER = np.arange(1, grids.COUNT_CODES)
 _EXCESS_ORDER = np.arange(1, grids.EXCESS_CODES + 1)
 _STEP_ORDER = np.arange(1, grids.STEP_CODES)
 _MEAN_ORDER = np.arange(1, grids.MEAN_CODES + 1)
+_PACE_ORDER = np.arange(1, grids.PACE_CODES + 1)
 _EARLY = (Aspect.VALUE, Aspect.SIBLINGS, Aspect.PLACE, Aspect.LEFT)
 """What may explain keys, and columns that others refer to: they are needed before much else is known."""
 
@@ -58,6 +60,7 @@ class Explainers:
         if name in layout.keyed or layout.siblings is None:
             return
         yield from self._from_siblings
+        yield from self._since(name)
         for other in done:
             step = self._step(other)
             if step is not None:
@@ -150,10 +153,25 @@ class Explainers:
         if not isinstance(self._read.marginals[name], Temporal) or not is_moment(type_):
             return
         micros, there = self._read.micros(name)
-        yield Candidate(name, None, grids.months(micros, there), np.arange(1, 13), Aspect.MONTH)
-        yield Candidate(name, None, grids.weekdays(micros, there), np.arange(1, 8), Aspect.WEEKDAY)
-        if not pa.types.is_date32(type_):
-            yield Candidate(name, None, grids.hours(micros, there), np.arange(1, 25), Aspect.HOUR)
+        for aspect in _told_by(type_, grids.CALENDAR):
+            codes = grids.CALENDAR[aspect](micros, there)
+            yield Candidate(name, None, codes, np.arange(1, grids.CALENDAR_CODES[aspect] + 1), aspect)
+
+    def _since(self, name: str) -> Iterator[Candidate]:
+        """Yield what the time of the row before says of how long it is to this one: where it lies in the calendar, and how much is to come."""
+        layout, marginal = self._layout, self._read.marginals[name]
+        before = None if name in layout.keyed else layout.before(name)
+        siblings = layout.siblings
+        if before is None or siblings is None or not isinstance(marginal, Temporal):
+            return
+        there = ~np.isnan(before)
+        micros = np.where(there, before, 0).astype(np.int64)
+        for aspect in _told_by(self._read.column(name).type, grids.CALENDAR_BEFORE):
+            codes = grids.CALENDAR_BEFORE[aspect](micros, there)
+            yield Candidate(name, None, codes, np.arange(1, grids.CALENDAR_CODES[aspect] + 1), aspect)
+        end = numeric.bounds(marginal.ticks)[1] * marginal.tick
+        codes = grids.paced((end - before) / (siblings.size - siblings.place) / marginal.tick)
+        yield Candidate(name, None, codes, _PACE_ORDER, Aspect.PACE)
 
     def _step(self, name: str) -> Candidate | None:
         """Return how far a column lies above that of the row before, where it is counted from there."""
@@ -251,6 +269,11 @@ class Explainers:
             if columns.size(kin.marginals[other]) > 1:
                 met = np.where(rows >= 0, codes[rows], 0).astype(np.int16)
                 yield replace(kin.candidate(other, met, str(key), Aspect.KIN_MET), by=by)
+
+
+def _told_by(type_: pa.DataType, aspects: Iterable[Aspect]) -> list[Aspect]:
+    """Return what of the calendar a type of times can say: dates have no hours."""
+    return [one for one in aspects if one not in (Aspect.HOUR, Aspect.HOUR_BEFORE) or not pa.types.is_date32(type_)]
 
 
 def _is_ordered(read: Read, name: str) -> bool:

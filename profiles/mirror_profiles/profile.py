@@ -114,6 +114,8 @@ class Aspect(StrEnum):
     """Where the values of all rows before, of the same owner, lie in the column's distribution on average."""
     MONTH = "month"
     """The month of a time, 1 to 12."""
+    DAY = "day of the month"
+    """The day of the month of a time, 1 to 31."""
     WEEKDAY = "weekday"
     """The day of the week of a time, 1 (Monday) to 7."""
     HOUR = "hour"
@@ -154,6 +156,13 @@ class Aspect(StrEnum):
     """Where the row before, of the same owner, lay in what the same tree gave for it; see `Rank`."""
     RANK_MEAN = "mean rank so far"
     """Where all rows before lay in it on average."""
+    MONTH_BEFORE = "month before"
+    DAY_BEFORE = "day of the month before"
+    WEEKDAY_BEFORE = "weekday before"
+    HOUR_BEFORE = "hour before"
+    """Month, day, weekday and hour of the time in the row before, of the same owner."""
+    PACE = "pace"
+    """How much time there is from the row before to the end of the column's range, for each row of the same owner that is still to come."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,17 @@ def exceeding(numbers: np.ndarray) -> np.ndarray:
 
 STEP_CODES = COUNT_CODES + 2
 
+PACE_CODES = 150
+_PER_OCTAVE = 3
+
+
+def paced(ticks: np.ndarray) -> np.ndarray:
+    """Return the codes of distances in ticks, int16: 0 for NaN, 1 up to zero, then three for each doubling."""
+    there = ~np.isnan(ticks)
+    up = 2 + np.floor(_PER_OCTAVE * np.log2(1 + np.where(there, ticks, 0).clip(0)))
+    found = np.where(np.where(there, ticks, 0) > 0, up, 1).clip(1, PACE_CODES)
+    return np.where(there, found, 0).astype(np.int16)
+
 
 def averaged(places: np.ndarray) -> np.ndarray:
     """Return the codes of places between 0 and 1, int16; 0 for NaN."""
@@ -64,6 +75,13 @@ def years(micros: np.ndarray) -> np.ndarray:
     return micros.astype("datetime64[us]").astype("datetime64[Y]").astype(np.int64) + 1970.0
 
 
+def days(micros: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Return the day of the month, int16: 1 to 31, and 0 where there is none."""
+    day = micros.astype("datetime64[us]").astype("datetime64[D]")
+    found = (day - day.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1
+    return np.where(there, found, 0).astype(np.int16)
+
+
 def weekdays(micros: np.ndarray, there: np.ndarray) -> np.ndarray:
     """Return the day of the week, int16: 1 is Monday, 0 where there is none."""
     return np.where(there, (micros // _DAY + 3) % 7 + 1, 0).astype(np.int16)
@@ -75,6 +93,25 @@ def hours(micros: np.ndarray, there: np.ndarray) -> np.ndarray:
 
 
 CALENDAR: Mapping[Aspect, Callable[[np.ndarray, np.ndarray], np.ndarray]] = MappingProxyType(
-    {Aspect.MONTH: months, Aspect.WEEKDAY: weekdays, Aspect.HOUR: hours}
+    {Aspect.MONTH: months, Aspect.DAY: days, Aspect.WEEKDAY: weekdays, Aspect.HOUR: hours}
 )
 """Codes of a time in microseconds since 1970, and where there is one, by what of it they say."""
+
+CALENDAR_BEFORE: Mapping[Aspect, Callable[[np.ndarray, np.ndarray], np.ndarray]] = MappingProxyType(
+    {
+        Aspect.MONTH_BEFORE: months,
+        Aspect.DAY_BEFORE: days,
+        Aspect.WEEKDAY_BEFORE: weekdays,
+        Aspect.HOUR_BEFORE: hours,
+    }
+)
+"""The same of the row before."""
+
+CALENDAR_CODES: Mapping[Aspect, int] = MappingProxyType(
+    {
+        aspect: codes
+        for table in (CALENDAR, CALENDAR_BEFORE)
+        for aspect, codes in zip(table, (12, 31, 7, 24), strict=True)
+    }
+)
+"""How many codes there are besides 0."""

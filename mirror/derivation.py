@@ -222,9 +222,9 @@ def _asks(bound: Bound, interval: Apart | Stretched, sign: str) -> bool:
 
 
 def _follows_already(plan: ColumnPlan, rule: Follows) -> bool:
-    anchor = plan.profile.anchor
-    made = isinstance(plan.generator, Drawn) and anchor is not None
-    return made and anchor == Anchor(rule.parent_column, str(rule.key))
+    """Say whether all rows are counted from the parent's time: where some are from the row before, that row may have another parent."""
+    anchors = [gap.anchor for gap in plan.profile.gaps]
+    return isinstance(plan.generator, Drawn) and anchors == [Anchor(rule.parent_column, str(rule.key))]
 
 
 def _may_derive(plan: ColumnPlan) -> bool:

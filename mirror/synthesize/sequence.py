@@ -242,7 +242,7 @@ class Sequence:
             case Temporal() as marginal, Temporal() as steps:
                 values = start.astype(np.int64) + temporal.decode(steps, codes, uniforms)
                 if gap.anchor.aspect is not Aspect.VALUE:
-                    values = self._within(marginal, values, start.astype(np.int64), uniforms)
+                    values = self._within(marginal, steps, values, start.astype(np.int64), uniforms)
                 values = np.where(there, values, 0)
                 coded = temporal.encode(marginal, values)
             case Numeric() as marginal, Numeric() as steps:
@@ -256,15 +256,15 @@ class Sequence:
         self.values[name][here] = values
 
     @staticmethod
-    def _within(marginal: Temporal, values: np.ndarray, start: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-        """Let no step lead out of the column's range: those that would end anywhere between where they begin and its end."""
+    def _within(
+        marginal: Temporal, steps: Temporal, values: np.ndarray, start: np.ndarray, uniforms: np.ndarray
+    ) -> np.ndarray:
+        """Let no step lead out of the column's range: those that would end somewhere between the least step and the range's end."""
         first, last = (round(bound) * marginal.tick for bound in numeric.bounds(marginal.ticks))
-        between = (
-            start + np.floor(uniforms * ((last - start).clip(0) // marginal.tick + 1)).astype(np.int64) * marginal.tick
-        )
-        return np.where(
-            values > last, np.minimum(between, np.maximum(last, start)), np.maximum(values, np.minimum(first, start))
-        )
+        least = max(round(numeric.bounds(steps.ticks)[0]) * steps.tick, 0)
+        room = (last - start).clip(0) // marginal.tick + 1
+        between = start + np.maximum(np.floor(uniforms * room).astype(np.int64) * marginal.tick, least)
+        return np.where(values > last, np.minimum(values, between), np.maximum(values, np.minimum(first, start)))
 
     def _start(self, one: ColumnPlan, anchor: Anchor, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return an anchor's values or codes for rows, and where it has any."""

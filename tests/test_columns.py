@@ -692,3 +692,14 @@ def test_lengths_are_characters_of_text_and_bytes_of_binary() -> None:
     assert text.lengths_of(pa.array(["äöü", None, ""])).tolist() == [3, 0]
     assert text.lengths_of(pa.array([b"\xc3\xa4", None], pa.large_binary())).tolist() == [2]
     assert text.lengths_of(pa.array([b"ab"], pa.binary(2))).tolist() == [2]
+
+
+@pytest.mark.parametrize(("rare", "category"), [(4, True), (40, False)])
+def test_few_values_are_a_category_though_some_are_rare(rare: int, category: bool) -> None:
+    """Three values of forty rows each are three fifths of the column: what is left are a few values, or nearly as many as rows."""
+    values = [f"t{n % 3}" for n in range(120)] + [f"r{n % (2 * rare)}" for n in range(80)]
+    found = columns.fit(pa.array(values), k=10 if rare == 40 else 30)
+    assert isinstance(found, Categorical) == category
+    if isinstance(found, Categorical):
+        assert set(found.values) == {"t0", "t1", "t2"}
+        assert found.withheld == pytest.approx(0.4)

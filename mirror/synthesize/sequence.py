@@ -242,7 +242,7 @@ class Sequence:
             case Temporal() as marginal, Temporal() as steps:
                 values = start.astype(np.int64) + temporal.decode(steps, codes, uniforms)
                 if gap.anchor.aspect is not Aspect.VALUE:
-                    values = self._within(marginal, steps, values, start.astype(np.int64), uniforms)
+                    values = self._within(name, marginal, steps, values, start.astype(np.int64), here)
                 values = np.where(there, values, 0)
                 coded = temporal.encode(marginal, values)
             case Numeric() as marginal, Numeric() as steps:
@@ -255,15 +255,20 @@ class Sequence:
         self.codes[name][here] = np.where(there, coded, 0)
         self.values[name][here] = values
 
-    @staticmethod
     def _within(
-        marginal: Temporal, steps: Temporal, values: np.ndarray, start: np.ndarray, uniforms: np.ndarray
+        self, name: str, marginal: Temporal, steps: Temporal, values: np.ndarray, start: np.ndarray, here: np.ndarray
     ) -> np.ndarray:
-        """Let no step lead out of the column's range: those that would end somewhere between the least step and the range's end."""
+        """Let no step lead out of the column's range, nor so far that those still to come would.
+
+        One that would ends anywhere between the least step and there.
+        """
         first, last = (round(bound) * marginal.tick for bound in numeric.bounds(marginal.ticks))
         least = max(round(numeric.bounds(steps.ticks)[0]) * steps.tick, 0)
-        room = (last - start).clip(0) // marginal.tick + 1
-        between = start + np.maximum(np.floor(uniforms * room).astype(np.int64) * marginal.tick, least)
+        last = last - least * (self._size[here] - self._place[here] - 1)
+        ticks = (last - start - least).clip(0) // marginal.tick + 1
+        between = (
+            start + least + np.floor(self._uniform(f"{name} within")[here] * ticks).astype(np.int64) * marginal.tick
+        )
         return np.where(values > last, np.minimum(values, between), np.maximum(values, np.minimum(first, start)))
 
     def _start(self, one: ColumnPlan, anchor: Anchor, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -48,6 +48,8 @@ __all__ = [
 _MOST_CATEGORIES = 500
 _COVERAGE = 0.8
 """A text column is a category when values held by at least k rows cover this share of its rows."""
+_REPEATED, _COVERAGE_REPEATED = 5, 0.5
+"""One whose values are each held by so many rows on average is one already when they cover the latter."""
 
 NEVER_CATEGORIES = IDENTIFYING | {Meaning.URL, Meaning.PARAGRAPH, Meaning.TOKEN, Meaning.UUID}
 """Meanings that name or describe one person: made from public lists even where a value is common."""
@@ -113,7 +115,7 @@ def _fit_text(
 ) -> Marginal:
     if reading is None or reading.meaning not in NEVER_CATEGORIES:
         found = _fit_categories(values, k=k, units=units)
-        if found is not None and 1 - found.withheld >= _COVERAGE:
+        if found is not None and 1 - found.withheld >= _covered(values):
             return found
     if reading is not None and reading.confidence < _SURE:
         shape = text.fit_identifier(values, k=k, units=units)
@@ -122,6 +124,12 @@ def _fit_text(
         lengths = numeric.fit(text.lengths_of(values), k=k, decimals=0, units=units)
         return _meant(reading, locale, lengths)
     return text.fit_opaque(values, k=k, units=units)
+
+
+def _covered(values: pa.Array) -> float:
+    """Return which share of rows categories must cover: less of a column of few values, however rare some of them are."""
+    few = _REPEATED * pc.count_distinct(values).as_py() <= len(values)
+    return _COVERAGE_REPEATED if few else _COVERAGE
 
 
 def _fit_categories(values: pa.Array, *, k: int, units: np.ndarray | None = None) -> Categorical | None:

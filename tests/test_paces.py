@@ -1,0 +1,55 @@
+"""How long it is from a row to the next of its owner: rows to come fit into the time that is left, on days that there are."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tests.test_sequences import START, column, mirrored, steps
+
+if TYPE_CHECKING:
+    from tests.test_sequences import Pair
+
+END = 730
+
+
+@pytest.fixture(scope="module")
+def until_then(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Customers who join at any time and come on working days, some often and some seldom, until the day on which all was written down."""
+    rng = np.random.default_rng(1)
+    held: dict[str, list[tuple[Any, ...]]] = {"customer": [], "visit": []}
+    for customer in range(300):
+        held["customer"].append((customer,))
+        day, rate = float(rng.integers(0, 600)), float(rng.choice([12, 40]))
+        while day < END:
+            found = START.date() + timedelta(days=int(day))
+            if found.weekday() < 5:
+                held["visit"].append((len(held["visit"]), customer, str(found)))
+            day += 1 + float(rng.exponential(rate))
+    held["visit"] = [row for row in held["visit"] if row[2] < str(START.date() + timedelta(days=END))]
+    script = """
+        CREATE TABLE customer (id INTEGER PRIMARY KEY);
+        CREATE TABLE visit (id INTEGER PRIMARY KEY, customer INT NOT NULL REFERENCES customer, day DATE NOT NULL);
+    """
+    return mirrored(tmp_path_factory.mktemp("visits"), script, held, scale=1)
+
+
+def test_what_is_still_to_come_fits_into_the_time_that_is_left(until_then: Pair) -> None:
+    """Drawn step by step without knowing of the end, a tenth of the rows would lie beyond it; 5,000 rows tell a quantile to some ten days."""
+    days = [
+        np.sort(column(t["visit"], "day").astype("datetime64[D]").astype(int))
+        for t in (until_then.source, until_then.mirror)
+    ]
+    assert (days[1] > days[0].max()).mean() < 0.02
+    places = np.linspace(0.05, 0.95, 10)
+    assert np.abs(np.quantile(days[0], places) - np.quantile(days[1], places)).max() < 25
+
+
+def test_steps_lead_to_days_of_the_week_that_there_are(until_then: Pair) -> None:
+    """Two days of seven are free; a step of any length from any day would meet them in two rows of seven."""
+    day = column(until_then.mirror["visit"], "day").astype("datetime64[D]").astype(int)
+    now, _ = steps(until_then.mirror["visit"], "customer", "day")
+    assert np.isin((day[now] + 3) % 7, (5, 6)).mean() < 0.22

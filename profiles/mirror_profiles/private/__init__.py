@@ -37,7 +37,7 @@ _MANY_UNITS = 20_000
 """Units below which a mirror of few percent of loss is not to be had for an epsilon near 1."""
 _UNITS = 0.01
 """Share of the whole budget for how many units there are."""
-_ROWS, _FAN_OUTS = 0.03, 0.10
+_ROWS, _FAN_OUTS = 0.01, 0.10
 """Shares of a relation's budget: for how many rows it has, and how many children its rows have. The rest is for its columns."""
 _ALONE = 0.5
 """A relation's part of the budget for what is no column, in columns."""

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from mirror_profiles.private.counting import Budget
     from mirror_profiles.profile import Dependence
 
-_CATEGORIES, _CHOICE = 0.16, 0.06
+_CATEGORIES, _CHOICE = 0.16, 0.03
 """Shares of a relation's budget: for the categories of text, and which pairs tell of one another."""
-_PAIRS, _PAIRS_OF_FEW = 0.5, 0.2
+_PAIRS, _PAIRS_OF_FEW = 0.55, 0.2
 """The same for these pairs, and where noise leaves little to see. The rest is for columns one by one."""
 _FEW = 2_000.0
 """Units times the root of rho, below which noise leaves little to see."""
@@ -40,8 +40,11 @@ _APART = 0.1
 """As in `counting.counted`: little, since a table is fitted to margins in which units weigh more as they should."""
 _EXACT = 16
 """Scores are whole numbers of this part of a row's least weight."""
-_LOST = 0.5
-"""Of a table's noise, what is not taken away by what is known of its margins."""
+_LOST = float(np.sqrt(2 / np.pi))
+"""What a pair must tell, in standard deviations of the noise of its cells: the mean of noise without its sign.
+
+McKenna and others 2022, equation 1.
+"""
 _NOISE = 6.0
 """Of a table's rows, as many as noise may move: a pair's groups are so few that it moves no more."""
 
@@ -204,7 +207,7 @@ def _by_group(one: Learned) -> np.ndarray:
 
 def scale_of(other: Learned, budget: Budget) -> float:
     """Return about the noise that a table of a column and another will have."""
-    return float(max(other.clip / 2, 1.0) / np.sqrt(2 * budget.rho))
+    return float(max(other.clip / 4, 1.0) / np.sqrt(2 * budget.rho))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +224,10 @@ class _Pair:
 def _tables(pairs: list[tuple[Known | Learned, Learned]], rows: Rows, budget: Budget) -> dict[str, _Pair]:
     """Release the table of each pair, by the name of the column that is explained."""
     released: dict[str, _Pair] = {}
-    part = budget.part(1 / max(len(pairs), 1))
-    for one, other in pairs:
+    # what is left of noise grows about as the root of how many cells there are; all of it is least with budgets as the third root
+    weight = [(min(len(one.order), _FINE) * min(len(other.order), _FINE)) ** (1 / 3) for one, other in pairs]
+    for (one, other), mine in zip(pairs, weight, strict=True):
+        part = budget.part(mine / sum(weight))
         total = float(other.margin.counts.clip(0).sum())
         most = _sizes(one, other, _NOISE * total / scale_of(other, part))
         groups = [

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from mirror import api
 from mirror.demo import CONFIG, build
 from mirror_connectors.errors import PrivacyError, ProfileError
+from mirror_connectors.schema import Finding
 from mirror_profiles import noise, private, profile
 from mirror_profiles.accounting import epsilon_of, rho_of
 from mirror_profiles.columns.kinds import Categorical, Numeric, Temporal
@@ -32,7 +33,9 @@ from tests.private_worlds import (
     LINE,
     ORDER,
     PRODUCT,
+    SCHEMA,
     profiled,
+    sources,
     violations,
     without,
     without_product,
@@ -236,6 +239,18 @@ def test_relations_without_rows_look_like_relations_of_few() -> None:
     made = profiled({CUSTOMER: [], ORDER: [], LINE: [], PRODUCT: []})
     assert all(one.rows >= 1 for one in made.relations)
     profile.dump(made)
+
+
+def test_what_rows_alone_show_is_said_to_be_withheld_whether_there_is_any_or_not() -> None:
+    tables = sources(world(0))
+    odd = Finding("shop.main.order.amount", "values that its type does not hold")
+    told = [
+        private.measure(SCHEMA, held, unit=[CUSTOMER], epsilon=1.0, delta=1e-6).findings
+        for held in (tables, tables | {"shop": replace(tables["shop"], noticed=(odd,))})
+    ]
+    for findings in told:
+        assert odd not in findings
+        assert "privacy.mode" in {one.where for one in findings}
 
 
 def test_linked_databases_are_mirrored_from_what_noise_let_through(tmp_path: Path) -> None:

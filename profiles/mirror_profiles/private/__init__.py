@@ -41,6 +41,8 @@ _ROWS, _FAN_OUTS = 0.01, 0.10
 """Shares of a relation's budget: for how many rows it has, and how many children its rows have. The rest is for its columns."""
 _ALONE = 0.5
 """A relation's part of the budget for what is no column, in columns."""
+# whether there is anything of the kind must not be said either: this is said of all sources
+_UNSAID = Finding("privacy.mode", "what only rows can show, as values that their type does not hold, was not released")
 _FOR_BOUND, _MOST_COUNTED = 0.3, 0.95
 """Of a relation's rows, those of units that are counted whole."""
 
@@ -82,9 +84,8 @@ def measure(
         told[name] = _learned(name, whose, parts.get(name), float(units.values[0]), told)
     fan_outs_ = tuple(_fan_out(key, whose, told) for key in read.keys)
     origins = tuple(provenance_of(name, connector, schema) for name, connector in sorted(sources.items()))
-    # what only rows can show, as values that no type holds, is not said: nothing of it was released
     said = (
-        *(*schema.findings, *whose.units.findings),
+        *(*schema.findings, *whose.units.findings, _UNSAID),
         *(finding for one in told.values() for finding in one.findings),
         *(finding for key in read.keys for finding in _unreleased(key, whose, told)),
         *_few(units),

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tests.test_sequences import START, column, mirrored, steps
+from tests.test_sequences import START, column, days, mirrored, named, steps
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.test_sequences import Pair
 
 END = 730
@@ -39,13 +41,13 @@ def until_then(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 
 def test_what_is_still_to_come_fits_into_the_time_that_is_left(until_then: Pair) -> None:
     """Drawn step by step without knowing of the end, a tenth of the rows would lie beyond it; 5,000 rows tell a quantile to some ten days."""
-    days = [
+    found = [
         np.sort(column(t["visit"], "day").astype("datetime64[D]").astype(int))
         for t in (until_then.source, until_then.mirror)
     ]
-    assert (days[1] > days[0].max()).mean() < 0.02
+    assert (found[1] > found[0].max()).mean() < 0.02
     places = np.linspace(0.05, 0.95, 10)
-    assert np.abs(np.quantile(days[0], places) - np.quantile(days[1], places)).max() < 25
+    assert np.abs(np.quantile(found[0], places) - np.quantile(found[1], places)).max() < 25
 
 
 def test_steps_lead_to_days_of_the_week_that_there_are(until_then: Pair) -> None:
@@ -53,3 +55,28 @@ def test_steps_lead_to_days_of_the_week_that_there_are(until_then: Pair) -> None
     day = column(until_then.mirror["visit"], "day").astype("datetime64[D]").astype(int)
     now, _ = steps(until_then.mirror["visit"], "customer", "day")
     assert np.isin((day[now] + 3) % 7, (5, 6)).mean() < 0.22
+
+
+def test_dates_of_rows_with_a_life_of_their_own_are_no_steps(tmp_path: Path) -> None:
+    """Accounts of a branch were opened at any time, and numbered at random: the older ones have more entries, which steps would not keep."""
+    rng = np.random.default_rng(3)
+    numbers = rng.permutation(600).tolist()
+    held: dict[str, list[tuple[Any, ...]]] = {"branch": [(n,) for n in range(60)], "account": [], "entry": []}
+    for number in numbers:
+        first = int(rng.integers(0, 700))
+        held["account"].append((number, int(rng.integers(0, 60)), days(np.array([first]))[0]))
+        for at in np.arange(first, 730, 40):
+            held["entry"].append((len(held["entry"]), number, days(np.array([at + int(rng.integers(0, 20))]))[0]))
+    script = """
+        CREATE TABLE branch (id INTEGER PRIMARY KEY);
+        CREATE TABLE account (id INTEGER PRIMARY KEY, branch INT NOT NULL REFERENCES branch, opened DATE NOT NULL);
+        CREATE TABLE entry (id INTEGER PRIMARY KEY, account INT NOT NULL REFERENCES account, day DATE NOT NULL);
+    """
+    pair = mirrored(tmp_path, script, held, scale=1)
+    assert not pair.profile.relation(named("account")).column("opened").gaps
+    assert pair.profile.relation(named("entry")).column("day").gaps
+    account, entry = pair.mirror["account"], pair.mirror["entry"]
+    entries = np.bincount(np.searchsorted(np.sort(column(account, "id")), column(entry, "account")), minlength=600)
+    opened = column(account, "opened")[np.argsort(column(account, "id"))].astype("datetime64[D]").astype(int)
+    # all but what the number of entries is rounded by
+    assert np.corrcoef(entries, opened)[0, 1] < -0.9

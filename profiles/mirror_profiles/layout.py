@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LEAST_PAIRS = 0.5
 """A column is counted only from what explains more than this share of its spread."""
+_IN_ORDER = 0.7
+"""Share of rows whose time is not before that of the owner's row written before them, from which on rows were written in time."""
 _FAR = 50
 """Interquartile ranges from the median beyond which a time is no time."""
 _MOST_STEPS = 20_000
@@ -108,7 +110,11 @@ class Layout:
 
     @cached_property
     def clock(self) -> str | None:
-        """The column that the rows of one owner follow one another by: the time that agrees best with the order of keys, or else the first."""
+        """The column that the rows of one owner follow one another by: the time that agrees best with the order of keys, or else the first.
+
+        None where there is no time; nor for rows with a life of their own, as accounts of a district have, that were not written in the order of
+        their times and whose times tell nothing as steps.
+        """
         times = [
             name
             for name in self.names
@@ -123,7 +129,13 @@ class Layout:
             return None
         by_key = Siblings.of(rows, self._key_order())
         share = {name: by_key.rising(self.read.micros(name)[0].astype(float)) for name in times}
-        return max(times, key=lambda name: round(share[name], 2))
+        best = max(times, key=lambda name: round(share[name], 2))
+        if self.context.owned(self.name) and share[best] < _IN_ORDER:
+            values = self.read.floats(best)
+            rising = Siblings.of(rows, np.argsort(values, kind="stable"))
+            if not rising.follow(values, columns.unit(self.read.marginals[best])):
+                return None
+        return best
 
     def _key_order(self) -> np.ndarray:
         primary = self.relation.primary_key

@@ -80,3 +80,24 @@ def test_dates_of_rows_with_a_life_of_their_own_are_no_steps(tmp_path: Path) -> 
     opened = column(account, "opened")[np.argsort(column(account, "id"))].astype("datetime64[D]").astype(int)
     # all but what the number of entries is rounded by
     assert np.corrcoef(entries, opened)[0, 1] < -0.9
+
+
+def test_a_level_without_end_of_digits_wanders_from_where_it_began(tmp_path: Path) -> None:
+    """Twenty meters at levels far apart, each of which moves by little: drawn from bins of the level before, all would begin at the least."""
+    rng = np.random.default_rng(4)
+    held: dict[str, list[tuple[Any, ...]]] = {"meter": [(n,) for n in range(24)], "reading": []}
+    for meter in range(24):
+        level = np.cumsum(rng.normal(0, 0.3, 150)) + float(rng.uniform(100, 900))
+        for at in range(150):
+            held["reading"].append((len(held["reading"]), meter, days(np.array([7 * at]))[0], float(level[at])))
+    script = """
+        CREATE TABLE meter (id INTEGER PRIMARY KEY);
+        CREATE TABLE reading (id INTEGER PRIMARY KEY, meter INT NOT NULL REFERENCES meter, day DATE NOT NULL, level REAL NOT NULL);
+    """
+    made = mirrored(tmp_path, script, held, scale=1).mirror["reading"]
+    now, before = steps(made, "meter", "day")
+    level, day = column(made, "level"), column(made, "day").astype("datetime64[D]").astype(int)
+    assert np.abs(level[now] - level[before]).max() < 5
+    assert (np.diff(np.sort(np.unique(day))) == 7).all()
+    # the levels of 24 meters between 100 and 900 spread over more than half of that
+    assert np.ptp(np.quantile(level, (0.1, 0.9))) > 400

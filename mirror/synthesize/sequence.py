@@ -248,7 +248,7 @@ class Sequence:
             case Numeric() as marginal, Numeric() as steps:
                 low, high = numeric.bounds(marginal)
                 added = start + numeric.decode(steps, codes, uniforms)
-                values = np.where(there, np.round(added, marginal.decimals or 0).clip(low, high), 0)
+                values = np.where(there, numeric.rounded(added, marginal.decimals).clip(low, high), 0)
                 coded = numeric.encode(marginal, values)
             case _:
                 raise self._unlike(one, f"a gap of {gap.marginal.kind}")

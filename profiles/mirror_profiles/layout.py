@@ -162,7 +162,7 @@ class Layout:
         if self.siblings is None:
             return None
         marginal = self.read.marginals[name]
-        if name != self.clock and not (isinstance(marginal, Numeric) and marginal.decimals is not None):
+        if name != self.clock and not isinstance(marginal, Numeric):
             return None
         values = self.read.floats(name)
         before = self.siblings.before

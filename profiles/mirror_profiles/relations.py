@@ -133,7 +133,7 @@ class _Learner:
             if found is not None:
                 codes[there] = temporal.encode(found, differences)
         elif isinstance(marginal, Numeric):
-            steps = np.round((self.read.floats(name) - start.values)[there], marginal.decimals or 0)
+            steps = numeric.rounded((self.read.floats(name) - start.values)[there], marginal.decimals)
             found = numeric.fit(steps, k=k, decimals=marginal.decimals, units=whose)
             if found is not None:
                 codes[there] = numeric.encode(found, steps)

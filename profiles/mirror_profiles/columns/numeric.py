@@ -210,6 +210,11 @@ def decode(marginal: Numeric, codes: np.ndarray, uniforms: np.ndarray) -> np.nda
     return values
 
 
+def rounded(values: np.ndarray, decimals: int | None) -> np.ndarray:
+    """Return numbers with so many digits after the point, or as they are where there is no end to them."""
+    return values if decimals is None else np.round(values, decimals)
+
+
 def counts_at(marginal: Numeric, quantiles: np.ndarray, power: float = 1.0) -> np.ndarray:
     """Return the whole numbers (float64, none negative) at quantiles of a marginal of counts, rising with them.
 

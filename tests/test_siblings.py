@@ -41,6 +41,21 @@ def test_rows_stand_in_order_within_their_owners(made: tuple[Siblings, np.ndarra
 
 
 @given(laid_out())
+def test_what_rows_before_hold_is_held_by_some_of_them(made: tuple[Siblings, np.ndarray, list[list[int]]]) -> None:
+    found, values, rows = made
+    codes = np.nan_to_num(values).astype(np.int16)
+    asked = np.roll(codes, 1)
+    held, variety = found.held_before(codes, asked), found.variety_before(codes)
+    pairs = list(zip(*(one.tolist() for one in found.different_before(codes)), strict=True))
+    for mine in rows:
+        for place, row in enumerate(mine):
+            before = {int(codes[one]) for one in mine[:place]} - {0}
+            assert held[row] == (asked[row] in before)
+            assert variety[row] == len(before)
+            assert sorted(code for one, code in pairs if one == row) == sorted(before)
+
+
+@given(laid_out())
 def test_what_came_before_is_of_the_same_owner(made: tuple[Siblings, np.ndarray, list[list[int]]]) -> None:
     found, values, rows = made
     codes = np.nan_to_num(values * 2 + 1).astype(np.int16)

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 _RANKED = (Aspect.RANK_BEFORE, Aspect.RANK_MEAN)
 _SINCE = (*grids.CALENDAR_BEFORE, Aspect.PACE)
-_FOLLOWING = (Aspect.BEFORE, Aspect.MEAN, Aspect.STEP, Aspect.KIN_NEXT, Aspect.KIN_LEFT, *_RANKED, *_SINCE)
+_STEPS = (Aspect.STEP, Aspect.KIN_NEXT, Aspect.KIN_LEFT)
+_MEETING = (Aspect.KIN_MET, Aspect.KIN_LEFT, Aspect.KIN_NEXT)
+_FOLLOWING = (Aspect.BEFORE, Aspect.MEAN, Aspect.VARIETY, *_STEPS, *_RANKED, *_SINCE)
 _VALUED = (*grids.CALENDAR, Aspect.STEP, *_SINCE)
 
 
@@ -58,10 +60,10 @@ class Sequence:
         self._alone: dict[str, np.ndarray] = {}
         self._meetings: dict[tuple[str, str], Meeting | None] = {}
         self._ranks: dict[str, _Ranks] = {}
-        self._taken: dict[str, np.ndarray] = {}
-        """Of columns that hold some values once for each owner: which codes the owner's earlier rows have, bool of shape (owners, codes)."""
-        self._single: dict[str, np.ndarray] = {}
-        """Of the same columns: which codes are held once, bool of shape (codes,)."""
+        self._chance: dict[str, np.ndarray] = {}
+        """Where a category may be one of an earlier row: how likely that is without a look at them."""
+        self._held: dict[str, np.ndarray] = {}
+        """Which codes each owner's earlier rows have, where that is asked for, bool of shape (owners, codes)."""
         self._place, self._size = np.zeros(size, dtype=np.int64), np.ones(size, dtype=np.int64)
         if rows.plan.owner is not None:
             self._place, self._size = ranks(rows.owners)
@@ -75,6 +77,7 @@ class Sequence:
         follows = any(explainer.aspect in _FOLLOWING for explainer in asked)
         anchors = [gap.anchor for one in self.columns for gap in one.profile.gaps]
         follows = follows or any(anchor.aspect is Aspect.BEFORE for anchor in anchors)
+        follows = follows or any(one.profile.returns is not None for one in self.columns)
         follows = follows or any(one.profile.once for one in self.columns)
         for explainer in asked:
             if explainer.aspect is Aspect.MEAN and explainer.column in self._by_name:
@@ -90,11 +93,19 @@ class Sequence:
             if isinstance(marginal, Numeric | Temporal):
                 kind = np.int64 if isinstance(marginal, Temporal) else np.float64
                 self.values[name] = np.zeros(len(rows), dtype=kind)
+        if rows.plan.owner is not None:
+            several = {one.column for one in self.columns if one.profile.once or one.profile.returns is not None}
+            several |= {str(explainer.column) for explainer in asked if explainer.aspect is Aspect.VARIETY}
+            for name in several & set(self._by_name):
+                size = columns.size(self._by_name[name].profile.marginal) + 1
+                self._held[name] = np.zeros((int(self._owners[-1]) + 1, size), dtype=bool)
         self._give()
         steps = self._steps() if follows and rows.plan.owner is not None else [np.arange(len(rows))]
         for here in steps:
             for one in self.columns:
                 self._column(one, here)
+            for name, codes in self._held.items():
+                codes[self._owners[here], self.codes[name][here]] = True
             for name, places in self._places.items():
                 self._add(name, places, here)
 
@@ -176,6 +187,8 @@ class Sequence:
         again = (codes == refused) & (refused > 0)
         if again.any():
             codes[again] = self._codes(one, here[again], f"{name} again")
+        if profile.returns is not None and self._rows.plan.owner is not None:
+            codes = self._returned(one, profile.returns, codes, here, refused)
         if not nullable:
             codes = np.maximum(codes, 1)
         if profile.once and self._rows.plan.owner is not None:
@@ -188,28 +201,59 @@ class Sequence:
             else:
                 self.values[name][here] = numeric.decode(profile.marginal, codes, uniforms)
 
+    def _returned(
+        self, one: ColumnPlan, returns: Dependence, codes: np.ndarray, here: np.ndarray, refused: np.ndarray
+    ) -> np.ndarray:
+        """Draw again what is to be, or not to be, a category that a row before of the same owner holds."""
+        name = one.column
+        held = self._held[name][self._owners[here]]
+        barred = (np.arange(held.shape[1]) == refused[:, None]) & (refused > 0)[:, None]
+        held &= ~barred
+        held[:, 0] = False
+        chance = self._chance_of(one, here, held) / np.maximum(1 - self._chance_of(one, here, barred), 1e-6)
+        self._chance.setdefault(name, np.full(len(self._rows), np.nan))[here] = chance
+        able = np.flatnonzero((chance > 0) & (codes > 0))
+        again = self._drawn(returns, f"{name} returns", here[able]) > 1
+        wrong = held[able, codes[able]] != again
+        able, again = able[wrong], again[wrong]
+        allowed = (held[able] == again[:, None]) & ~barred[able]
+        allowed[:, 0] = False
+        found = self._among(one, here[able], f"{name} again", allowed)
+        codes[able] = np.where(found > 0, found, codes[able])
+        return codes
+
+    def _chance_of(self, one: ColumnPlan, here: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        """Return what share codes that are allowed, bool of shape (rows, codes), have in what is drawn from."""
+        model = one.profile.dependence
+        if model is None:
+            return np.asarray((np.array([0.0, *columns.weights(one.profile.marginal)]) * allowed).sum(1))
+        return self._world.sampler(model).shares_among(self._explaining(model, f"{one.column} codes", here), allowed)
+
     def _once(self, one: ColumnPlan, codes: np.ndarray, here: np.ndarray) -> np.ndarray:
         """Draw again what another row of the same owner holds already and only one may hold, among what is left."""
         profile, name = one.profile, one.column
-        owner = self._owners[here]
-        size = columns.size(profile.marginal) + 1
-        if name not in self._taken:
-            self._taken[name] = np.zeros((int(self._owners[-1]) + 1, size), dtype=bool)
-            self._single[name] = np.isin(np.arange(size), profile.once)
-        taken, single = self._taken[name], self._single[name]
-        again = taken[owner, codes]
-        if again.any():
+        held = self._held[name][self._owners[here]]
+        single = np.isin(np.arange(held.shape[1]), profile.once)
+        again = np.flatnonzero(held[np.arange(len(here)), codes] & single[codes])
+        if len(again):
             # what was to be one of these values stays one, so that the others are no more frequent than they were
-            allowed, uniforms = single & ~taken[owner[again]], self._uniform(f"{name} once")[here[again]]
-            found = drawn_among(np.array([[0.0, *columns.weights(profile.marginal)]]), uniforms, allowed)
-            if profile.dependence is not None:
-                seen = self._explaining(profile.dependence, f"{name} codes", here[again])
-                likely = self._world.sampler(profile.dependence).draw_among(seen, uniforms, allowed)
-                found = np.where(likely > 0, likely, found)
+            allowed, stream = single & ~held[again], f"{name} once"
+            others = drawn_among(
+                np.array([[0.0, *columns.weights(profile.marginal)]]), self._uniform(stream)[here[again]], allowed
+            )
+            found = self._among(one, here[again], stream, allowed)
+            found = np.where(found > 0, found, others)
             codes[again] = np.where(found > 0, found, codes[again])
-        held = single[codes]
-        taken[owner[held], codes[held]] = True
         return codes
+
+    def _among(self, one: ColumnPlan, here: np.ndarray, stream: str, allowed: np.ndarray) -> np.ndarray:
+        """Draw codes that are allowed, bool of shape (rows, codes); 0 where none of these can be drawn."""
+        uniforms, model = self._uniform(stream)[here], one.profile.dependence
+        if model is None:
+            return drawn_among(np.array([[0.0, *columns.weights(one.profile.marginal)]]), uniforms, allowed)
+        return self._world.sampler(model).draw_among(
+            self._explaining(model, f"{one.column} codes", here), uniforms, allowed
+        )
 
     @cached_property
     def _owners(self) -> np.ndarray:
@@ -394,15 +438,21 @@ class Sequence:
             for explainer in model.explainers
         ]
 
+    def _of_kin_met(self, explainer: Explainer, here: np.ndarray) -> np.ndarray:
+        key, name = str(explainer.foreign_key), str(explainer.column)
+        match explainer.aspect:
+            case Aspect.KIN_LEFT:
+                return self._kin_left(key, name, here)
+            case Aspect.KIN_NEXT:
+                return self._ahead(key, name, here)
+            case _:
+                return self._met(key, str(explainer.by), name, here)
+
     def _seen(self, explainer: Explainer, here: np.ndarray) -> np.ndarray:
         """Return the codes of what explains a column, for rows."""
         name = str(explainer.column)
-        if explainer.aspect is Aspect.KIN_MET:
-            return self._met(str(explainer.foreign_key), str(explainer.by), name, here)
-        if explainer.aspect is Aspect.KIN_LEFT:
-            return self._kin_left(str(explainer.foreign_key), name, here)
-        if explainer.aspect is Aspect.KIN_NEXT:
-            return self._ahead(str(explainer.foreign_key), name, here)
+        if explainer.aspect in _MEETING:
+            return self._of_kin_met(explainer, here)
         if explainer.foreign_key is None and name in self._by_name:
             match explainer.aspect:
                 case Aspect.VALUE:
@@ -411,6 +461,10 @@ class Sequence:
                     return np.where(self._place[here] > 0, self.codes[name][here - 1], 0).astype(np.int16)
                 case Aspect.MEAN:
                     return self._mean(name, here)
+                case Aspect.CHANCE:
+                    return grids.averaged(self._chance[name][here])
+                case Aspect.VARIETY:
+                    return grids.counted(self._held[name][self._owners[here], 1:].sum(1))
                 case Aspect.STEP:
                     return self._step(name, here)
                 case Aspect.PACE:

@@ -195,6 +195,9 @@ class Explainers:
                 continue
             codes = siblings.taken_before(self._read.codes[other])
             found.append(self._read.candidate(other, codes, None, Aspect.BEFORE))
+            if isinstance(marginal, Categorical) and columns.size(marginal) > 2:
+                variety = grids.counted(siblings.variety_before(self._read.codes[other]))
+                found.append(Candidate(other, None, variety, _COUNT_ORDER, Aspect.VARIETY))
             if columns.size(marginal) > 1 and not isinstance(marginal, Categorical):
                 means = grids.averaged(siblings.mean_before(self._read.places(other)))
                 found.append(Candidate(other, None, means, _MEAN_ORDER, Aspect.MEAN))

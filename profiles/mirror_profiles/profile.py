@@ -152,6 +152,10 @@ class Aspect(StrEnum):
     """The year of a time."""
     STEP = "step"
     """How far a number or a time lies above that of the row before."""
+    CHANCE = "chance of those so far"
+    """What share the categories that rows before hold, of the same owner, have in what the column's tree gives."""
+    VARIETY = "variety so far"
+    """How many different categories the rows before hold, of the same owner."""
     RANK_BEFORE = "rank before"
     """Where the row before, of the same owner, lay in what the same tree gave for it; see `Rank`."""
     RANK_MEAN = "mean rank so far"
@@ -264,6 +268,8 @@ class ColumnProfile:
     """Rows are drawn by the first gap whose anchor they have, and those that have none by the marginal."""
     once: tuple[int, ...] = ()
     """Codes that hardly two rows of one owner share, as two cars do not start from one place."""
+    returns: Dependence | None = None
+    """Whether a category is one that a row before holds (2) or none (1), of the same owner, where another than the row before's is drawn."""
     lengths: Dependence | None = None
     """What the length of text follows from, by the codes of its lengths from 1; None where nothing does."""
     released: Tag = field(kw_only=True)
@@ -272,7 +278,7 @@ class ColumnProfile:
     @property
     def explainers(self) -> tuple[Explainer, ...]:
         """All that explains the column, or the gaps it is counted by."""
-        models = (self.dependence, *(gap.dependence for gap in self.gaps))
+        models = (self.dependence, self.returns, *(gap.dependence for gap in self.gaps))
         return tuple(one for model in models if model is not None for one in model.explainers)
 
     @property

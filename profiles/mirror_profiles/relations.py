@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     Earlier: TypeAlias = Callable[[np.ndarray], Sequence[Candidate]]
 
 
+_LEAST_TOLD = 0.01
+"""Log-likelihood a row that must be gained by telling whether a category returns."""
+
+
 def learn(
     read: Read, context: Context, findings: list[Finding]
 ) -> tuple[RelationProfile, tuple[tuple[str, FanOut], ...]]:
@@ -64,8 +68,9 @@ class _Learner:
         nulls = released_part(pc.is_null(values).to_numpy(zero_copy_only=False), k=k, units=self.read.units)
         if name in self.context.forests(self.layout.name) and len(values):
             nulls = values.null_count / len(values)
-        gaps, explained = self._models(name, list(self.explainers.of(name, done)))
-        return ColumnProfile(name, round(nulls, 6), marginal, explained, gaps, self._once(name), released=released)
+        gaps, explained, returns = self._models(name, list(self.explainers.of(name, done)))
+        once = self._once(name)
+        return ColumnProfile(name, round(nulls, 6), marginal, explained, gaps, once, returns, released=released)
 
     def _once(self, name: str) -> tuple[int, ...]:
         """Find single values that one owner's rows have once at most."""
@@ -87,11 +92,13 @@ class _Learner:
         known = [replace(one, codes=one.codes[some]) for one in self.explainers.of_lengths(name)]
         return dependence.fit(codes, columns.order(lengths), known, k=self.context.k, units=whose)
 
-    def _models(self, name: str, candidates: Sequence[Candidate]) -> tuple[tuple[Gap, ...], Dependence | None]:
-        """Learn the gaps of a column, and what explains the rows that have none."""
+    def _models(
+        self, name: str, candidates: Sequence[Candidate]
+    ) -> tuple[tuple[Gap, ...], Dependence | None, Dependence | None]:
+        """Learn the gaps of a column, what explains the rows that have none, and which of these return to an earlier row's category."""
         k, marginal, codes = self.context.k, self.read.marginals[name], self.read.codes[name]
         gaps: list[Gap] = []
-        left = np.ones(len(codes), dtype=bool)
+        left, refused = np.ones(len(codes), dtype=bool), np.zeros(len(codes), dtype=np.int16)
         gained = 0.0
         for start in starts_of(self.layout, name):
             rows = left & start.known
@@ -103,17 +110,69 @@ class _Learner:
             left &= ~rows
             if isinstance(marginal, Categorical):
                 # those that do not repeat are drawn like those that could not
-                left |= rows & (codes != start.values) & (codes > 0)
+                others = rows & (codes != start.values) & (codes > 0)
+                refused[others] = start.values[others]
+                left |= others
         if gaps and np.count_nonzero(left) < 2 * k:
-            return tuple(gaps), None
+            return tuple(gaps), None, None
         some = None if left.all() else np.flatnonzero(left)
         earlier = self._earlier(name, some)
         explained, told = _fit(codes, marginal, candidates, some, self.read.units, k=k, earlier=earlier)
         if gaps and isinstance(marginal, Categorical):
             plain, alone = _fit(codes, marginal, candidates, None, self.read.units, k=k)
             if alone >= told + gained:
-                return (), plain
-        return tuple(gaps), explained
+                gaps, explained, left = [], plain, np.ones(len(codes), dtype=bool)
+                refused[:] = 0
+        if not isinstance(marginal, Categorical):
+            return tuple(gaps), explained, None
+        return tuple(gaps), explained, self._returns(name, explained, candidates, left, refused)
+
+    def _returns(
+        self,
+        name: str,
+        explained: Dependence | None,
+        candidates: Sequence[Candidate],
+        left: np.ndarray,
+        refused: np.ndarray,
+    ) -> Dependence | None:
+        """Learn which of the rows ``left`` hold an earlier row's category, but the one refused, if more or fewer do than ``explained`` says."""
+        siblings, codes, k = self.layout.siblings, self.read.codes[name], self.context.k
+        if siblings is None or name in self.layout.keyed:
+            return None
+        left = left & (codes > 0)
+        rows, held = siblings.different_before(codes)
+        mine = left[rows] & (held != refused[rows])
+        rows, held = rows[mine], held[mine]
+        share, barred = self._shares(name, explained, candidates, rows, held), np.zeros(len(codes))
+        some = np.flatnonzero(refused)
+        barred[some] = self._shares(name, explained, candidates, some, refused[some])
+        chance = np.bincount(rows, share, len(codes)) / np.maximum(1 - barred, 1e-6)
+        known = np.flatnonzero(chance > 0)
+        again = siblings.held_before(codes, codes)[known]
+        if len(known) < 5 * k or min(again.sum(), (~again).sum()) < k:
+            return None
+        likely = np.where(again, chance[known], 1 - chance[known])
+        flag = np.zeros(len(codes), dtype=np.int16)
+        flag[known] = again + 1
+        order = np.arange(1, grids.MEAN_CODES + 1)
+        drawn = Candidate(name, None, grids.averaged(chance), order, Aspect.CHANCE)
+        found, told = _fit(flag, Boolean(0.5), [*candidates, drawn], known, self.read.units, k=k)
+        return found if told - float(np.log(np.maximum(likely, 1e-3)).sum()) > _LEAST_TOLD * len(known) else None
+
+    def _shares(
+        self,
+        name: str,
+        explained: Dependence | None,
+        candidates: Sequence[Candidate],
+        rows: np.ndarray,
+        codes: np.ndarray,
+    ) -> np.ndarray:
+        """Return the share that a column's tree, or else its marginal, gives each code in the row beside it."""
+        if explained is None:
+            return np.array([0.0, *columns.weights(self.read.marginals[name])])[codes]
+        taken = {(one.column, one.foreign_key, one.aspect, one.by): one.codes for one in candidates}
+        seen = [taken[one.column, one.foreign_key, one.aspect, one.by] for one in explained.explainers]
+        return Sampler(explained).shares_at(seen, rows, codes)
 
     def _gap(
         self, name: str, start: Start, rows: np.ndarray, candidates: Sequence[Candidate]

@@ -71,6 +71,35 @@ class Siblings:
         found[self.order] = np.divide(total, number, out=np.full(len(rank), np.nan), where=number > 0)
         return found
 
+    def held_before(self, codes: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """Say whether a row before holds the code that each row asks for, bool; never for 0."""
+        width = int(max(codes.max(initial=0), asked.max(initial=0))) + 1
+        there = self.order[codes[self.order] > 0]
+        keys, first = np.unique(self.owner[there] * width + codes[there], return_index=True)
+        if not len(keys):
+            return np.zeros(len(codes), dtype=bool)
+        key = self.owner * width + asked
+        at = np.searchsorted(keys, key).clip(0, len(keys) - 1)
+        return np.asarray((asked > 0) & (keys[at] == key) & (self.place[there[first[at]]] < self.place))
+
+    def variety_before(self, codes: np.ndarray) -> np.ndarray:
+        """Return how many different codes, 0 not counted, the rows before hold, int64."""
+        new = ((codes > 0) & ~self.held_before(codes, codes))[self.order]
+        before = np.cumsum(new) - new
+        found = np.empty(len(codes), dtype=np.int64)
+        found[self.order] = before - before[np.arange(len(codes)) - self.place[self.order]]
+        return found
+
+    def different_before(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return all pairs of a row and a code that rows before it hold, each code once and never 0: rows (int64) and codes."""
+        new = self.order[((codes > 0) & ~self.held_before(codes, codes))[self.order]]
+        variety = self.variety_before(codes)
+        # an owner's new codes lie beside one another, in the order of their rows
+        first = np.searchsorted(self.owner[new], self.owner) if len(new) else np.zeros(len(codes), dtype=np.int64)
+        rows = np.repeat(np.arange(len(codes)), variety)
+        rank = np.arange(len(rows)) - np.repeat(np.cumsum(variety) - variety, variety)
+        return rows, codes[new[first[rows] + rank]]
+
     def mean(self, places: np.ndarray, owners: int) -> np.ndarray:
         """Return the mean over the rows of each owner, leaving out NaN, shape (owners,)."""
         there = ~np.isnan(places)

@@ -429,6 +429,14 @@ class Sampler:
         """Draw as `draw`, but only codes that are allowed, bool of shape (rows, codes); 0 where none of these can be drawn."""
         return drawn_among(self._first.of(self._features(seen), len(uniforms)), uniforms, allowed)
 
+    def shares_among(self, seen: Sequence[np.ndarray], allowed: np.ndarray) -> np.ndarray:
+        """Return what share the codes that are allowed, bool of shape (rows, codes), have together, float64 of shape (rows,)."""
+        return np.asarray((self._first.of(self._features(seen), len(allowed)) * allowed).sum(1, dtype=np.float64))
+
+    def shares_at(self, seen: Sequence[np.ndarray], rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Return the share of each code in the row beside it; ``rows`` and ``codes`` are of one shape."""
+        return self._first.at(self._features(seen), rows, codes)
+
     def likelihood(self, seen: Sequence[np.ndarray], codes: np.ndarray) -> float:
         """Return the log-likelihood of codes; one that cannot be drawn counts as one in a thousand."""
         shares = self._first.of(self._features(seen), len(codes))
@@ -467,6 +475,10 @@ class _Leaves:
     def of(self, features: Sequence[np.ndarray], rows: int) -> np.ndarray:
         """Return the shares that each row's leaf gives, shape (rows, codes)."""
         return self._shares[self._leaves(features, rows)]
+
+    def at(self, features: Sequence[np.ndarray], rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Return the share that the leaf of each of ``rows`` gives the code beside it."""
+        return self._shares[self._leaves(features, int(rows.max(initial=-1)) + 1)[rows], codes]
 
     def _leaves(self, features: Sequence[np.ndarray], rows: int) -> np.ndarray:
         return self._leaf[self._splits.route(features, rows)]

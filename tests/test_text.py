@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -639,3 +640,20 @@ def test_wrong_arguments_are_told() -> None:
 def test_importing_needs_no_faker() -> None:
     code = "import sys, mirror.synthesize.text; assert 'faker' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_process_draws_the_same_text() -> None:
+    """Faker's Italian towns come from a set, whose order depends on how the process hashes text."""
+    script = """
+import numpy as np
+from mirror.synthesize.text import draw
+from mirror_profiles.meanings import Meaning
+print([column.to_pylist() for column in draw(list(Meaning), random=np.random.default_rng(1), rows=10, locale="it_IT")])
+"""
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(seen) == 1

@@ -264,7 +264,10 @@ def _listed(method: Any, token: str) -> Rule | None:  # noqa: ANN401 (a bound me
     listed = getattr(method.__self__, f"{token}s", None)
     if not isinstance(listed, (Sequence, Mapping)) or not listed or not all(isinstance(each, str) for each in listed):
         return None
-    return Words.of(listed) if all(method() in listed for _ in range(_HEARINGS)) else None
+    if not all(method() in listed for _ in range(_HEARINGS)):
+        return None
+    # some of Faker's lists are made of sets, whose order is another in each process
+    return Words.of(dict(sorted(listed.items())) if isinstance(listed, Mapping) else sorted(listed))
 
 
 def _sampled(generator: Generator, method: Callable[[], object]) -> Words:
@@ -372,7 +375,7 @@ def _words(listed: object) -> Words | None:
     for text, weight in weighted.items():
         if _tidy(text):
             tidy[_tidy(text)] = tidy.get(_tidy(text), 0.0) + weight
-    return Words.of(tidy) if tidy else None
+    return Words.of(dict(sorted(tidy.items()))) if tidy else None
 
 
 _MARKS = re.compile(r"[#%$!@?^]")

@@ -22,6 +22,7 @@ from mirror_connectors.errors import ProfileError
 from mirror_connectors.schema import Column, Finding, ForeignKey, Key, Origin, Relation, RelationName, Schema
 from mirror_profiles.columns.kinds import (
     Boolean,
+    Calendar,
     Categorical,
     Empty,
     Identifier,
@@ -95,9 +96,12 @@ def categories(draw: st.DrawFn, values: st.SearchStrategy[Any]) -> Categorical:
 
 
 NUMERIC = numerics()
+CALENDARS = st.builds(
+    Calendar, *(st.lists(st.floats(0.25, 9), min_size=size, max_size=size).map(tuple) for size in (12, 7, 24))
+)
 MARGINALS: st.SearchStrategy[Marginal] = st.one_of(
     NUMERIC,
-    st.builds(Temporal, NUMERIC, st.sampled_from([Tick.DAY, Tick.SECOND, 1])),
+    st.builds(Temporal, NUMERIC, st.sampled_from([Tick.DAY, Tick.SECOND, 1]), st.none() | CALENDARS),
     categories(st.text(max_size=4)),
     categories(st.integers(-(2**63), 2**63)),
     st.builds(Boolean, st.sampled_from([0.0, 0.25, 0.6, 1.0])),

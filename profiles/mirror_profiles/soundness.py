@@ -85,6 +85,11 @@ def _marginal(found: Numeric | Temporal | Categorical | Boolean, place: str) -> 
                 _refuse(place)
         case Temporal():
             _counts((found.tick - 1,), place)
+            if found.calendar is not None:
+                parts = (found.calendar.months, found.calendar.weekdays, found.calendar.hours)
+                if tuple(map(len, parts)) != (12, 7, 24) or not all(any(part) for part in parts):
+                    _refuse(f"{place}.calendar")
+                _counts((factor for part in parts for factor in part), f"{place}.calendar")
         case Categorical():
             _shares((*found.weights, found.withheld), place)
             if len(found.weights) != len(found.values):

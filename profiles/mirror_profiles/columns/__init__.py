@@ -94,7 +94,8 @@ def fit(
         decimals = numeric.decimals_of(floats, type_, k=k, units=whose)
         return numeric.fit(floats, k=k, decimals=decimals, units=whose) or Empty(withheld=True)
     if pa.types.is_temporal(type_):
-        return temporal.fit(temporal.microseconds(values)[0], k=k, units=whose) or Empty(withheld=True)
+        micros, moments = temporal.microseconds(values)[0], temporal.is_moment(type_)
+        return temporal.fit(micros, k=k, units=whose, moments=moments) or Empty(withheld=True)
     if is_text(type_):
         return _fit_text(values, k=k, units=whose, reading=reading, locale=locale)
     return text.fit_opaque(values, k=k, units=whose)

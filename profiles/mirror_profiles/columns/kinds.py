@@ -42,12 +42,26 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Calendar:
+    """How many times as likely a moment is as its bin alone makes it, by where it lies in the year, the week and the day."""
+
+    months: tuple[float, ...]
+    """Of January to December."""
+    weekdays: tuple[float, ...]
+    """Of Monday to Sunday."""
+    hours: tuple[float, ...]
+    """Of the hours from midnight on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Temporal:
     """Dates, times and timestamps as whole ticks since 1970-01-01 (times: since midnight; durations: their length)."""
 
     ticks: Numeric
     tick: int
     """Length of a tick in microseconds."""
+    calendar: Calendar | None = None
+    """None where moments lie evenly within bins."""
     kind: Literal["temporal"] = "temporal"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mirror_profiles.columns import numeric
+from mirror_profiles.columns import calendars, numeric
 from mirror_profiles.columns.kinds import Temporal, Tick
 from mirror_profiles.privacy import units_in
 
@@ -37,13 +37,15 @@ def tick_of(micros: np.ndarray, *, k: int, units: np.ndarray | None = None) -> i
     return Tick.MICROSECOND
 
 
-def fit(micros: np.ndarray, *, k: int, units: np.ndarray | None = None) -> Temporal | None:
-    """Learn a marginal from microseconds, shape (rows,), as `numeric.fit` does from numbers."""
+def fit(micros: np.ndarray, *, k: int, units: np.ndarray | None = None, moments: bool = False) -> Temporal | None:
+    """Learn a marginal from microseconds, shape (rows,), as `numeric.fit` does from numbers; of ``moments`` their calendar as well."""
     if len(micros) < k:
         return None
     tick = tick_of(micros, k=k, units=units)
     ticks = numeric.fit((micros // tick).astype(float), k=k, decimals=0, units=units)
-    return None if ticks is None else Temporal(ticks, tick)
+    if ticks is None:
+        return None
+    return Temporal(ticks, tick, calendars.fit(ticks, tick, micros, k=k, units=units) if moments else None)
 
 
 def encode(marginal: Temporal, micros: np.ndarray) -> np.ndarray:
@@ -53,7 +55,10 @@ def encode(marginal: Temporal, micros: np.ndarray) -> np.ndarray:
 
 def decode(marginal: Temporal, codes: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
     """Return int64 microseconds for codes from 1."""
-    return np.rint(numeric.decode(marginal.ticks, codes, uniforms)).astype(np.int64) * marginal.tick
+    ticks = np.rint(numeric.decode(marginal.ticks, codes, uniforms)).astype(np.int64)
+    if marginal.calendar is not None:
+        ticks = calendars.placed(marginal, codes, uniforms, ticks)
+    return ticks * marginal.tick
 
 
 def to_arrow(micros: np.ndarray, there: np.ndarray, type_: pa.DataType) -> pa.Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import subprocess
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -198,11 +199,19 @@ def test_all_that_is_said_of_a_unit_costs_no_more_than_the_budget(monkeypatch: p
 
 
 def test_without_opendp_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "opendp.prelude", None)
+    monkeypatch.setitem(sys.modules, "opendp", None)
     noise._opendp.cache_clear()
     with pytest.raises(PrivacyError, match=r"dbmirror\[dp\]"):
         Account(1.0, 1e-9).counts(np.zeros(1, dtype=np.int64), sensitivity=1, grid=1, rho=0.1)
     noise._opendp.cache_clear()
+
+
+def test_noise_imports_no_library_that_it_does_not_use() -> None:
+    heavy = ("sklearn", "scipy", "pandas", "polars")
+    wanted = "Account(1.0, 0.0).counts(numpy.zeros(1, dtype=numpy.int64), sensitivity=1, grid=1, rho=0.1)"
+    told = f"import sys, numpy; from mirror_profiles.noise import Account; {wanted}; print(*{{*{heavy}}} & {{*sys.modules}})"
+    found = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True)
+    assert found.stdout.split() == []
 
 
 # ------------------------------------------------------------------------------------------------- what is released

@@ -68,8 +68,8 @@ class Account:
         """
         dp = _opendp()
         scale = sensitivity / np.sqrt(2 * rho) * (1 + _SLACK)
-        space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T="f64")
-        mechanism = dp.m.make_gaussian(*space, scale=float(scale))
+        space = dp.domains.vector_domain(dp.domains.atom_domain(T="i64")), dp.metrics.l2_distance(T="f64")
+        mechanism = dp.measurements.make_gaussian(*space, scale=float(scale))
         cost = mechanism.map(float(sensitivity))
         self._book(cost)
         found = np.array(mechanism(sums.ravel().tolist()), dtype=float).reshape(sums.shape)
@@ -87,12 +87,12 @@ class Account:
         reach = (most, norm, 1)
         scale = float(norm / np.sqrt(2 * rho) * (1 + _SLACK))
         space = (
-            dp.map_domain(dp.atom_domain(T=str), dp.atom_domain(T="i64")),
-            dp.l02inf_distance(dp.absolute_distance(T="i64")),
+            dp.domains.map_domain(dp.domains.atom_domain(T=str), dp.domains.atom_domain(T="i64")),
+            dp.metrics.l02inf_distance(dp.metrics.absolute_distance(T="i64")),
         )
 
         def at(threshold: int) -> _Discovery:
-            return dp.m.make_gaussian_threshold(*space, scale=scale, threshold=threshold)
+            return dp.measurements.make_gaussian_threshold(*space, scale=scale, threshold=threshold)
 
         low, threshold = 2, int(40 * scale) + 2
         while low < threshold:
@@ -109,9 +109,11 @@ class Account:
         Exponential noise, one maximum (McKenna and Sheldon 2020; as zCDP, Cesar and Rogers 2021).
         """
         dp = _opendp()
-        space = dp.vector_domain(dp.atom_domain(T="i64")), dp.linf_distance(T="i64")
+        space = dp.domains.vector_domain(dp.domains.atom_domain(T="i64")), dp.metrics.linf_distance(T="i64")
         scale = 2 * sensitivity / np.sqrt(8 * rho) * (1 + _SLACK)
-        mechanism = dp.m.make_noisy_max(*space, dp.zero_concentrated_divergence(), scale=float(scale))
+        mechanism = dp.measurements.make_noisy_max(
+            *space, dp.measures.zero_concentrated_divergence(), scale=float(scale)
+        )
         self._book(mechanism.map(sensitivity))
         return int(mechanism(scores.tolist()))
 
@@ -119,9 +121,11 @@ class Account:
 @cache
 def _opendp() -> ModuleType:
     try:
-        import opendp.prelude as dp
+        # not the prelude, which imports whatever it could work with: a hundred megabytes
+        import opendp
+        from opendp import domains, measurements, measures, metrics, mod  # noqa: F401  found in the package from here on
     except ImportError as error:
         message = 'wanted OpenDP for privacy.mode = "dp", found none; install it: pip install "dbmirror[dp]"'
         raise PrivacyError(message) from error
-    dp.enable_features("contrib")
-    return dp
+    mod.enable_features("contrib")
+    return opendp

@@ -87,8 +87,7 @@ def learn(
         for one in learned
         if one.size > 1 and not (one.name in keys or (one.size == 2 and not one.margin.counts[0]))
     ]
-    chooser = _Chooser(relation, free, around, rows, budget, pairs_share)
-    pairs, order = chooser.pairs()
+    pairs, order = _Chooser(relation, free, around, rows, budget, pairs_share).pairs()
     found = _tables(pairs, rows, budget.part(pairs_share))
     by_name = {one.name: one for one in learned}
     if rows.units is None:
@@ -139,13 +138,14 @@ class _Chooser:
         self.budget = budget.part(_CHOICE)
         self.each = max(len(free), 1)
         self.pair = budget.part(share / self.each)
+        # of each row: small numbers, since all columns' are held at once; those of pairs are below the square of `_COARSE` and a NULL
         self.groups: dict[int, np.ndarray] = {}
         self.heights: dict[int, int] = {}
         nodes: list[Known | Learned] = [*free, *around]
         for one in nodes:
             groups = tables.grouped(_shares(one), one.order, _COARSE, nominal=one.nominal)
             self.heights[id(one)] = int(groups.max()) + 1
-            self.groups[id(one)] = np.where(one.codes >= 0, groups[one.codes], -1)
+            self.groups[id(one)] = np.where(one.codes >= 0, groups.astype(np.int16)[one.codes], np.int16(-1))
         self.clip = 1
         if rows.units is not None:
             held = np.bincount(rows.units, minlength=rows.many)
@@ -188,7 +188,7 @@ class _Chooser:
         left, right = self.groups[id(one)], self.groups[id(other)]
         shares = _by_group(other)
         height, width = self.heights[id(one)], len(shares)
-        cells = np.where((left >= 0) & (right >= 0), left * width + right, -1)
+        cells = np.where((left >= 0) & (right >= 0), left * np.int16(width) + right, np.int16(-1))
         found = contributions.flat(cells, height * width, self.rows, clip=self.clip)
         table = found.values.reshape(height, width)
         gap = np.abs(table - table.sum(1, keepdims=True) * shares).sum()
@@ -236,9 +236,10 @@ def _tables(pairs: list[tuple[Known | Learned, Learned]], rows: Rows, budget: Bu
         ]
         width = int(groups[1].max()) + 1
         left, right = (
-            np.where(node.codes >= 0, group[node.codes], -1) for node, group in zip((one, other), groups, strict=True)
+            np.where(node.codes >= 0, group.astype(np.int32)[node.codes], np.int32(-1))
+            for node, group in zip((one, other), groups, strict=True)
         )
-        cells = np.where((left >= 0) & (right >= 0), left * width + right, -1)
+        cells = np.where((left >= 0) & (right >= 0), left * np.int32(width) + right, np.int32(-1))
         size = (int(groups[0].max()) + 1) * width
         noisy = counted(cells, size, rows, part, apart=_APART)
         table = noisy.values.reshape(-1, width)

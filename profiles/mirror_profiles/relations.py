@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     Earlier: TypeAlias = Callable[[np.ndarray], Sequence[Candidate]]
 
 
+_MOST_RETURNING = 256
+"""Categories of a column beyond which it is not asked whether owners return to them: so many are looked at in each row."""
 _LEAST_TOLD = 0.01
 """Log-likelihood a row that must be gained by telling whether a category returns."""
 
@@ -137,7 +139,8 @@ class _Learner:
     ) -> Dependence | None:
         """Learn which of the rows ``left`` hold an earlier row's category, but the one refused, if more or fewer do than ``explained`` says."""
         siblings, codes, k = self.layout.siblings, self.read.codes[name], self.context.k
-        if siblings is None or name in self.layout.keyed:
+        few = columns.size(self.read.marginals[name]) <= _MOST_RETURNING
+        if siblings is None or name in self.layout.keyed or not few:
             return None
         left = left & (codes > 0)
         rows, held = siblings.different_before(codes)

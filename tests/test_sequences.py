@@ -473,3 +473,20 @@ def test_who_has_favourites_comes_back_to_them(tmp_path: Path) -> None:
         found.append(len(eaten) / len({guest for guest, _ in eaten}))
     assert found[0] < 3.01
     assert abs(found[0] - found[1]) < 0.4
+
+
+def test_what_rows_above_hold_is_not_asked_of_rows_below(tmp_path: Path) -> None:
+    """Whole machines have nothing above them: their kind is what rows below refer to, and cannot wait for what these hold."""
+    rng = np.random.default_rng(9)
+    kinds = ["machine" if number < 80 else "abc"[int(rng.integers(0, 3))] for number in range(600)]
+    above = [None if number < 80 else int(rng.integers(0, number)) for number in range(600)]
+    rows = [(number, kinds[number], None if one is None else kinds[one], one) for number, one in enumerate(above)]
+    script = """
+        CREATE TABLE part (
+            number INT NOT NULL, kind TEXT NOT NULL, above_kind TEXT, above INT,
+            UNIQUE (kind, number), FOREIGN KEY (above_kind, above) REFERENCES part (kind, number)
+        );
+    """
+    made = mirrored(tmp_path, script, {"part": rows}).mirror["part"]
+    assert len(made) == 1200
+    assert set(column(made, "kind")) == {"machine", "a", "b", "c"}

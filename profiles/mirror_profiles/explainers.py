@@ -54,6 +54,9 @@ class Explainers:
         for other in done:
             if isinstance(self._read.marginals[other], Identifier) and not layout.values[other].null_count:
                 continue
+            if other in layout.circular and name in layout.keyed - layout.keys:
+                # the row that such a key finds holds this column, or what it follows from
+                continue
             yield self._read.candidate(other, self._read.codes[other], None, Aspect.VALUE)
             if other not in layout.keyed:
                 yield from self._calendar(other)

@@ -15,7 +15,7 @@ from mirror_profiles.columns.kinds import Categorical, Empty, Identifier, Numeri
 from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.dependence import grids
 from mirror_profiles.siblings import Meeting, Siblings
-from mirror_profiles.structure import columns_of_keys, deciding_columns, given_columns
+from mirror_profiles.structure import circular_columns, columns_of_keys, deciding_columns, given_columns
 
 if TYPE_CHECKING:
     from mirror_connectors.schema import ForeignKey
@@ -66,6 +66,8 @@ class Layout:
         self._deciding = deciding_columns(context.schema, self.name)
         self.keyed = self.keys | self._shared | self._deciding | referred
         """Columns that are known before all others."""
+        self.circular = circular_columns(context.schema, self.name)
+        """Columns of keys that lead back to this relation: what they hold follows from what its other rows do."""
         self.names = [column.name for column in self.relation.columns if column.generated is None]
         self.order = sorted(self.names, key=self._precedence)
         """Columns in the order in which they are known."""

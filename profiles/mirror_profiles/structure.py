@@ -145,6 +145,13 @@ def given_columns(schema: Schema, name: RelationName, order: Sequence[RelationNa
     return frozenset(column for key in schema.parents_of(name) for column in key.columns if column not in own[str(key)])
 
 
+def circular_columns(schema: Schema, name: RelationName) -> frozenset[str]:
+    """Return the relation's columns that foreign keys to itself give, or to relations from which keys lead back to it."""
+    graph: nx.DiGraph[RelationName] = nx.DiGraph((key.child, key.parent) for key in schema.foreign_keys)
+    keys = [key for key in schema.parents_of(name) if nx.has_path(graph, key.parent, name)]
+    return frozenset(column for key in keys for column in key.columns)
+
+
 def own_columns(schema: Schema, order: Sequence[RelationName]) -> dict[str, frozenset[str]]:
     """Return for each foreign key the columns that it does not give, since what the parent holds there is told by the child.
 

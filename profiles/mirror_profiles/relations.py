@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _MOST_RETURNING = 256
 """Categories of a column beyond which it is not asked whether owners return to them: so many are looked at in each row."""
+_MOST_PAIRS = 5_000_000
+"""Pairs of a row and an earlier category that are looked at, of random rows if there are more: each takes some ten bytes a few times over."""
 _LEAST_TOLD = 0.01
 """Log-likelihood a row that must be gained by telling whether a category returns."""
 
@@ -143,8 +145,11 @@ class _Learner:
         if siblings is None or name in self.layout.keyed or not few:
             return None
         left = left & (codes > 0)
-        rows, held = siblings.different_before(codes)
-        mine = left[rows] & (held != refused[rows])
+        pairs = int(siblings.variety_before(codes)[left].sum())
+        if pairs > _MOST_PAIRS:
+            left &= np.random.default_rng(0).random(len(codes)) < _MOST_PAIRS / pairs
+        rows, held = siblings.different_before(codes, left)
+        mine = held != refused[rows]
         rows, held = rows[mine], held[mine]
         share, barred = self._shares(name, explained, candidates, rows, held), np.zeros(len(codes))
         some = np.flatnonzero(refused)

@@ -90,10 +90,10 @@ class Siblings:
         found[self.order] = before - before[np.arange(len(codes)) - self.place[self.order]]
         return found
 
-    def different_before(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return all pairs of a row and a code that rows before it hold, each code once and never 0: rows (int64) and codes."""
+    def different_before(self, codes: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return all pairs of a row, of those ``among`` (bool), and a code that rows before it hold, each once and never 0: rows and codes."""
         new = self.order[((codes > 0) & ~self.held_before(codes, codes))[self.order]]
-        variety = self.variety_before(codes)
+        variety = np.where(among, self.variety_before(codes), 0)
         # an owner's new codes lie beside one another, in the order of their rows
         first = np.searchsorted(self.owner[new], self.owner) if len(new) else np.zeros(len(codes), dtype=np.int64)
         rows = np.repeat(np.arange(len(codes)), variety)

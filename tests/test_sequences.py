@@ -154,12 +154,12 @@ WHOLE = Numeric((1.0, 2.0), (), (0.5, 0.5), 0)
 
 @pytest.mark.parametrize(
     ("name", "marginal", "found"),
-    [("day", WHOLE, "numeric"), ("level", Boolean(0.5), "boolean"), ("state", WHOLE, "numeric")],
+    [("day", WHOLE, "numeric"), ("day", Boolean(0.5), "boolean"), ("state", WHOLE, "numeric")],
 )
 def test_a_profile_is_refused_whose_columns_follow_what_they_cannot(
     meter: Pair, name: str, marginal: Marginal, found: str
 ) -> None:
-    """A gap is of the column's own kind, or of a category whether it repeats: of a day no number is counted."""
+    """A gap is of the column's own kind, or of categories and numbers whether they repeat: of a day no number is counted."""
 
     def change(one: ColumnProfile) -> ColumnProfile:
         return replace(one, gaps=(Gap(Anchor(name, None, Aspect.BEFORE), marginal, released=one.released),))

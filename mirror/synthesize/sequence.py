@@ -76,7 +76,7 @@ class Sequence:
         asked = [explainer for one in self.columns for explainer in one.profile.explainers]
         follows = any(explainer.aspect in _FOLLOWING for explainer in asked)
         anchors = [gap.anchor for one in self.columns for gap in one.profile.gaps]
-        follows = follows or any(anchor.aspect is Aspect.BEFORE for anchor in anchors)
+        follows = follows or any(anchor.aspect in (Aspect.BEFORE, Aspect.EARLIER) for anchor in anchors)
         follows = follows or any(one.profile.returns is not None for one in self.columns)
         follows = follows or any(one.profile.once for one in self.columns)
         for explainer in asked:
@@ -167,10 +167,14 @@ class Sequence:
             if not mine.any():
                 continue
             codes = self._gap_codes(one, gap, number, here[mine], nullable=nullable)
-            if isinstance(profile.marginal, Categorical) and isinstance(gap.marginal, Boolean):
+            if isinstance(gap.marginal, Boolean):
                 places = np.flatnonzero(mine)
-                refused[places] = np.where(codes == 1, start[mine], 0)
-                self.codes[name][here[mine]] = np.where(codes > 1, start[mine], 0)
+                if isinstance(profile.marginal, Categorical):
+                    refused[places] = np.where(codes == 1, start[mine], 0)
+                    self.codes[name][here[mine]] = np.where(codes > 1, start[mine], 0)
+                else:
+                    at = here[mine] - 1 if gap.anchor.aspect is Aspect.BEFORE else self._earlier(name, here[mine])
+                    self._repeat(one, here[mine], at, codes > 1)
                 left[places[codes != 1]] = False
             else:
                 self._count(one, gap, codes, here[mine], start[mine])
@@ -179,6 +183,18 @@ class Sequence:
         if not left.any():
             return
         self._plain(one, here[left], refused[left], nullable=nullable)
+
+    def _repeat(self, one: ColumnPlan, here: np.ndarray, at: np.ndarray, same: np.ndarray) -> None:
+        """Let rows hold the number of an earlier one, or none."""
+        if not isinstance(one.profile.marginal, Numeric):
+            raise self._unlike(one, "a gap of boolean")
+        codes, values = self.codes[one.column], self.values[one.column]
+        codes[here] = np.where(same, codes[at], 0)
+        values[here] = np.where(same, values[at], 0)
+
+    def _earlier(self, name: str, here: np.ndarray) -> np.ndarray:
+        """Return a row of the same owner for each, drawn from those before it; where there is none, any."""
+        return here - 1 - np.floor(self._uniform(f"{name} earlier")[here] * self._place[here]).astype(np.int64)
 
     def _plain(self, one: ColumnPlan, here: np.ndarray, refused: np.ndarray, *, nullable: bool) -> None:
         """Draw rows that are counted from nothing; ``refused`` is the category that they are not to have, or 0."""
@@ -321,6 +337,11 @@ class Sequence:
             case Aspect.BEFORE:
                 before = here - 1
                 there = (self._place[here] > 0) & (self.codes[anchor.column][before] > 0)
+                held = self.codes if isinstance(one.profile.marginal, Categorical) else self.values
+                return held[anchor.column][before], there
+            case Aspect.EARLIER:
+                before = self._earlier(one.column, here)
+                there = (self._place[here] > 1) & (self.codes[anchor.column][before] > 0)
                 held = self.codes if isinstance(one.profile.marginal, Categorical) else self.values
                 return held[anchor.column][before], there
             case Aspect.PLACE:

@@ -172,8 +172,10 @@ class Layout:
         both = ~np.isnan(start) & ~np.isnan(values)
         if both.sum() < 5 * self.context.k:
             return None
-        spread = np.nanstd(values)
-        if name != self.clock and (values - start)[both].std() > LEAST_PAIRS * spread:
+        # numbers that stand for something seldom change, but then by as much as any two of them differ
+        steps = (values - start)[both]
+        moved = steps[steps != 0]
+        if name != self.clock and len(moved) and moved.std() > LEAST_PAIRS * np.nanstd(values):
             return None
         return start
 

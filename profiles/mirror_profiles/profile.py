@@ -160,6 +160,8 @@ class Aspect(StrEnum):
     """Where the row before, of the same owner, lay in what the same tree gave for it; see `Rank`."""
     RANK_MEAN = "mean rank so far"
     """Where all rows before lay in it on average."""
+    EARLIER = "any row before"
+    """The column in any of the rows before, of the same owner, each as likely as the others."""
     MONTH_BEFORE = "month before"
     DAY_BEFORE = "day of the month before"
     WEEKDAY_BEFORE = "weekday before"
@@ -237,7 +239,7 @@ class Anchor:
     column: str
     foreign_key: str | None
     aspect: Aspect = Aspect.VALUE
-    """``VALUE`` or ``YEAR`` of the same row, ``VALUE`` of a parent, ``BEFORE``, ``PLACE``, ``KIN_FIRST`` or ``KIN_MET``."""
+    """``VALUE`` or ``YEAR`` of the same row, ``VALUE`` of a parent, ``BEFORE``, ``EARLIER``, ``PLACE``, ``KIN_FIRST`` or ``KIN_MET``."""
     by: str | None = None
     """As in `Explainer`."""
 

@@ -103,6 +103,7 @@ class _Learner:
         k, marginal, codes = self.context.k, self.read.marginals[name], self.read.codes[name]
         gaps: list[Gap] = []
         left, refused = np.ones(len(codes), dtype=bool), np.zeros(len(codes), dtype=np.int16)
+        category, repeats = isinstance(marginal, Categorical), False
         gained = 0.0
         for start in starts_of(self.layout, name):
             rows = left & start.known
@@ -112,22 +113,27 @@ class _Learner:
             gaps.append(gap)
             gained += told
             left &= ~rows
-            if isinstance(marginal, Categorical):
+            if start.repeats:
                 # those that do not repeat are drawn like those that could not
-                others = rows & (codes != start.values) & (codes > 0)
-                refused[others] = start.values[others]
+                others = rows & ~self._repeat(name, start) & (codes > 0)
                 left |= others
+                repeats = True
+                if category:
+                    refused[others] = start.values[others]
         if gaps and np.count_nonzero(left) < 2 * k:
             return tuple(gaps), None, None
         some = None if left.all() else np.flatnonzero(left)
-        earlier = self._earlier(name, some)
+        earlier = self._earlier(name, some) if category or not repeats else None
         explained, told = _fit(codes, marginal, candidates, some, self.read.units, k=k, earlier=earlier)
-        if gaps and isinstance(marginal, Categorical):
+        if repeats:
             plain, alone = _fit(codes, marginal, candidates, None, self.read.units, k=k)
             if alone >= told + gained:
                 gaps, explained, left = [], plain, np.ones(len(codes), dtype=bool)
                 refused[:] = 0
-        if not isinstance(marginal, Categorical):
+                if not category:
+                    whole = self._earlier(name, None)
+                    explained, _ = _fit(codes, marginal, candidates, None, self.read.units, k=k, earlier=whole)
+        if not category:
             return tuple(gaps), explained, None
         return tuple(gaps), explained, self._returns(name, explained, candidates, left, refused)
 
@@ -182,6 +188,11 @@ class _Learner:
         seen = [taken[one.column, one.foreign_key, one.aspect, one.by] for one in explained.explainers]
         return Sampler(explained).shares_at(seen, rows, codes)
 
+    def _repeat(self, name: str, start: Start) -> np.ndarray:
+        """Return which rows hold what they start from, bool."""
+        category = isinstance(self.read.marginals[name], Categorical)
+        return np.asarray((self.read.codes[name] if category else self.read.floats(name)) == start.values)
+
     def _gap(
         self, name: str, start: Start, rows: np.ndarray, candidates: Sequence[Candidate]
     ) -> tuple[Gap | None, float]:
@@ -190,8 +201,8 @@ class _Learner:
         whose = None if self.read.units is None else self.read.units[there]
         codes = np.zeros(len(rows), dtype=np.int16)
         found: Marginal | None = None
-        if isinstance(marginal, Categorical):
-            same = (self.read.codes[name] == start.values)[there]
+        if start.repeats:
+            same = self._repeat(name, start)[there]
             found = Boolean(released_part(same, k=k, units=whose))
             codes[there] = same + 1
         elif isinstance(marginal, Temporal):
@@ -267,7 +278,10 @@ def _fit(
     k: int,
     earlier: Earlier | None = None,
 ) -> tuple[Dependence | None, float]:
-    """Learn what explains codes, in ``some`` of the rows only; with the log-likelihood of these rows."""
+    """Learn what explains codes, in ``some`` of the rows only; with the log-likelihood of these rows, but for their ranks.
+
+    It is 0 where ranks depend on what is ``earlier``.
+    """
     order, nominal = columns.order(marginal), isinstance(marginal, Categorical)
     here = candidates
     if some is not None:
@@ -279,7 +293,7 @@ def _fit(
     if found is None:
         counts = np.bincount(codes)
         return None, float((counts[counts > 0] * np.log(counts[counts > 0] / max(len(codes), 1))).sum())
-    if found.rank is not None:
+    if found.rank is not None and earlier is not None:
         return found, 0.0
     taken = {(one.column, one.foreign_key, one.aspect, one.by): one.codes for one in here}
     seen = [taken[one.column, one.foreign_key, one.aspect, one.by] for one in found.explainers]

@@ -34,6 +34,8 @@ class Start:
     """Numbers or microseconds, float64, or codes of categories, int16; shape (rows,)."""
     known: np.ndarray
     """Where there is one, bool."""
+    repeats: bool = False
+    """Whether rows repeat it or not, and are not counted from it."""
 
 
 def starts_of(layout: Layout, name: str) -> Iterator[Start]:
@@ -53,30 +55,39 @@ def starts_of(layout: Layout, name: str) -> Iterator[Start]:
     if before is not None:
         yield before
         yield from _kin_first(layout, name, before)
+    elif isinstance(layout.read.marginals[name], Numeric):
+        # numbers that stand for something, as those of shops do, stay what they are and do not move by little
+        yield from _repeated(layout, name)
     anchor = _anchor(layout, name)
     if anchor is not None and (before is None or anchor.anchor.foreign_key is not None):
         yield anchor
 
 
 def _repeated(layout: Layout, name: str) -> Iterator[Start]:
-    """Find rows whose category is that of the row before, or of kin at the same time, more often than chance makes it."""
-    codes = layout.read.codes[name]
-    shares = np.bincount(codes[codes > 0]) / max(int(np.count_nonzero(codes)), 1)
+    """Find rows that hold what the row before does, or of categories kin at the same time, more often than chance makes it."""
+    category = isinstance(layout.read.marginals[name], Categorical)
+    held = layout.read.codes[name] if category else layout.read.floats(name)
+    there = held > 0 if category else ~np.isnan(held)
+    shares = np.unique(held[there], return_counts=True)[1] / max(int(np.count_nonzero(there)), 1)
     chance = float((shares**2).sum())
     found: list[tuple[float, Start]] = []
     starts = [
-        Start(Anchor(name, str(met.key), Aspect.KIN_MET, met.by), *layout.category_met(met, name))
-        for met in layout.meets
+        Start(Anchor(name, str(met.key), Aspect.KIN_MET, met.by), *layout.category_met(met, name), repeats=True)
+        for met in (layout.meets if category else ())
     ]
     if layout.siblings is not None:
-        before = layout.siblings.taken_before(codes)
-        starts.append(Start(Anchor(name, None, Aspect.BEFORE), before, before > 0))
+        before, known = layout.siblings.taken_before(held), layout.siblings.taken_before(there)
+        starts.append(Start(Anchor(name, None, Aspect.BEFORE), before, known, repeats=True))
     for start in starts:
-        both = start.known & (codes > 0)
-        same = float((codes[both] == start.values[both]).mean()) if both.sum() >= 5 * layout.context.k else 0.0
+        both = start.known & there
+        same = float((held[both] == start.values[both]).mean()) if both.sum() >= 5 * layout.context.k else 0.0
         if same > chance + _LEAST_REPEATED:
             found.append((same, start))
     yield from (start for _, start in sorted(found, key=lambda one: -one[0]))
+    if found and layout.siblings is not None and not category:
+        again = layout.siblings.returned(held) & there
+        values = np.where(again, held, np.nan)
+        yield Start(Anchor(name, None, Aspect.EARLIER), values, layout.siblings.place > 1, repeats=True)
 
 
 def _counted(layout: Layout, name: str) -> Start | None:

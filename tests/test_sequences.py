@@ -490,3 +490,29 @@ def test_what_rows_above_hold_is_not_asked_of_rows_below(tmp_path: Path) -> None
     made = mirrored(tmp_path, script, {"part": rows}).mirror["part"]
     assert len(made) == 1200
     assert set(column(made, "kind")) == {"machine", "a", "b", "c"}
+
+
+def test_a_number_that_a_row_lacks_is_found_by_nobody(tmp_path: Path) -> None:
+    """Of the tasks of a project some have a number, and only these may be what others wait for."""
+    rng = np.random.default_rng(4)
+    rows: list[tuple[Any, ...]] = []
+    for project in range(30):
+        numbered: list[int] = []
+        for _ in range(20):
+            number = None if rng.random() < 0.5 else len(numbered) + 1
+            after = int(rng.choice(numbered)) if numbered and rng.random() < 0.5 else None
+            rows.append((len(rows), project, number, after))
+            numbered += [] if number is None else [number]
+    script = """
+        CREATE TABLE project (id INTEGER PRIMARY KEY);
+        CREATE TABLE task (
+            id INTEGER PRIMARY KEY, project INT NOT NULL REFERENCES project, number INT, after INT,
+            UNIQUE (project, number), FOREIGN KEY (project, after) REFERENCES task (project, number)
+        );
+    """
+    held = {"project": [(number,) for number in range(30)], "task": rows}
+    made = mirrored(tmp_path, script, held).mirror["task"].to_pylist()
+    there = {(row["project"], row["number"]) for row in made}
+    waiting = [(row["project"], row["after"]) for row in made if row["after"] is not None]
+    assert len(waiting) > 100
+    assert set(waiting) <= there

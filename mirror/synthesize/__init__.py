@@ -402,7 +402,8 @@ class Synthesis:
         if self._follows(name, column) and isinstance(generator, Numbering | Mask | Choice):
             return places.at(generator, numbers, type_, (self.plan.seed, name, column))
         owner = relation.owner
-        if isinstance(generator, Sibling) and owner == generator.foreign_key:
+        nullable = relation.relation.column(column).nullable
+        if isinstance(generator, Sibling) and owner == generator.foreign_key and not nullable:
             rank = numbers - self.structure.first(name, self.structure.owners(name, numbers)) + generator.start
             return numeric.to_arrow(rank.astype(float), np.ones(len(rank), dtype=bool), type_)
         if isinstance(generator, FromParent) and owner == generator.foreign_key:

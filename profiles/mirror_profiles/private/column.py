@@ -14,13 +14,11 @@ from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.columns.kinds import Boolean, Categorical, Empty, Identifier, Numeric, Opaque, Temporal, Text, Tick
 from mirror_profiles.columns.text import UUID_MASK, lengths_of
 from mirror_profiles.private import cells as public
-from mirror_profiles.private.counting import Budget, Table, counted, together
+from mirror_profiles.private.counting import Budget, counted
 from mirror_profiles.private.tables import Margin
 from mirror_profiles.semantics import meaning_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mirror_connectors.schema import Column, Relation
     from mirror_profiles.columns.kinds import Marginal
     from mirror_profiles.noise import Noisy
@@ -149,32 +147,22 @@ def domain(
     return _present(column, Opaque(None, "text"), values)
 
 
-def learn(found: Sequence[Domain], rows: Rows, budget: Budget, *, units: float) -> list[Learned]:
-    """Count the rows in columns' cells within a budget; ``units`` is about how many units there are."""
-    tables = {one.name: Table(one.codes, _there(one)) for one in found if one.size}
-    counts = dict(zip(tables, together(list(tables.values()), rows, budget, units=units), strict=True))
-    return [_learned(one, rows, *counts[one.name]) if one.size else _certain(one) for one in found]
-
-
-def _there(found: Domain) -> np.ndarray:
-    """Say in which of a column's codes anything may lie."""
-    return np.array([found.nullable, *(np.asarray(columns.weights(found.marginal)) > 0)])
-
-
-def _certain(found: Domain) -> Learned:
-    """Return a column of which nothing must be counted."""
-    return Learned(found.name, found.marginal, found.codes, Margin(np.array([0.0, 1.0]), np.zeros(2)), found.rho)
-
-
-def _learned(found: Domain, rows: Rows, noisy: Noisy, clip: float) -> Learned:
-    there = _there(found)
+def learn(found: Domain, rows: Rows, budget: Budget) -> Learned:
+    """Count the rows in a column's cells within a budget."""
+    if not found.size:
+        certain = Margin(np.array([0.0, 1.0]), np.zeros(2))
+        return Learned(found.name, found.marginal, found.codes, certain, found.rho)
+    noisy = counted(found.codes.astype(np.int64), found.size, rows, budget)
+    there = np.ones(found.size, dtype=bool)
+    there[0] = found.nullable
+    there[1:] = np.asarray(columns.weights(found.marginal)) > 0
     margin = Margin(np.where(there, noisy.values, 0.0), np.where(there, noisy.scale**2, 0.0))
     if rows.units is None:
         # of units of several rows each look has a bound of its own
         for look in found.looks:
             margin = margin.learned(look.groups, look.totals, look.variances)
-    rho = found.rho + noisy.rho
-    made = Learned(found.name, found.marginal, found.codes, margin, rho, clip, found.withheld)
+    clip = float(noisy.scale * np.sqrt(2 * noisy.rho))
+    made = Learned(found.name, found.marginal, found.codes, margin, found.rho + noisy.rho, clip, found.withheld)
     return _of_lengths(made) if found.lengths else made
 
 

@@ -8,10 +8,7 @@ import numpy as np
 
 GRID = 1024
 """Weights of rows are whole multiples of one over this, so that sums are integers and what one unit moves is known exactly."""
-PARTS = 1024
-"""Shares that contributions are told from are whole multiples of one over this."""
-_WIDE, _MANY = 1 << 42, 1 << 19
-"""Squares, and rows of one unit, beyond which 64 bits might not hold what is made of them."""
+_WIDE = 1 << 42
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,39 +68,6 @@ def weights(squares: np.ndarray, clip: int) -> np.ndarray:
     # a root may round down; the square of it tells, in numbers of any length where 64 bits might not do
     exact = squares if squares.max(initial=0) < _WIDE else squares.astype(object)
     return np.where(weight**2 * exact > (GRID * clip) ** 2, weight - 1, weight).astype(np.int64)
-
-
-def beyond(cells: np.ndarray, size: int, rows: Rows, shares: np.ndarray, *, clip: int) -> Sums:
-    """Sum what each unit's counts are beyond ``shares`` of its own rows, scaled down to an L2 norm of at most ``clip`` rows.
-
-    ``shares`` were released before: int64, shape (size,), in `PARTS`. Units that are much like the whole hardly move what is summed,
-    however many rows they have (clipping about a centre that was released before: Biswas and others 2020, algorithm 1).
-    """
-    weight = weights(_squares_beyond(cells, size, rows, shares), PARTS * clip)
-    inside = cells >= 0
-    assert rows.units is not None  # noqa: S101
-    each = weight[rows.units[inside]].astype(float)
-    total = np.rint(np.bincount(cells[inside], each, size)).astype(np.int64)
-    return Sums(PARTS * total - int(each.sum()) * shares, GRID * PARTS * clip, GRID * PARTS)
-
-
-def norms_beyond(cells: np.ndarray, size: int, rows: Rows, shares: np.ndarray) -> np.ndarray:
-    """Return the same as `norms`, of what each unit's counts are beyond ``shares``."""
-    squares = _squares_beyond(cells, size, rows, shares)
-    return exponents((-(-squares // PARTS**2)).astype(np.int64))
-
-
-def _squares_beyond(cells: np.ndarray, size: int, rows: Rows, shares: np.ndarray) -> np.ndarray:
-    """Return the squared L2 norm of each unit's counts beyond shares of its rows, in `PARTS` squared."""
-    assert rows.units is not None  # noqa: S101
-    inside = cells >= 0
-    units = rows.units[inside]
-    held = np.bincount(units, minlength=rows.many)
-    along = np.rint(np.bincount(units, shares[cells[inside]].astype(float), rows.many)).astype(np.int64)
-    squares = _squares(cells, size, rows)
-    if held.max(initial=0) >= _MANY:
-        held, along, squares = (one.astype(object) for one in (held, along, squares))
-    return np.asarray(PARTS**2 * squares - 2 * PARTS * held * along + held**2 * int((shares**2).sum()))
 
 
 def flat(cells: np.ndarray, size: int, rows: Rows, *, clip: int) -> Sums:

@@ -81,7 +81,7 @@ def learn(
     their codes.
     """
     pairs_share = _PAIRS if units * np.sqrt(budget.rho) > _FEW else _PAIRS_OF_FEW
-    learned = _columns(relation, table, keys, rows, budget, 1 - pairs_share, units)
+    learned = _columns(relation, table, keys, rows, budget, 1 - pairs_share)
     free = [
         one
         for one in learned
@@ -103,7 +103,6 @@ def _columns(
     rows: Rows,
     budget: Budget,
     share: float,
-    units: float,
 ) -> list[Learned]:
     made = [column for column in relation.columns if column.generated is None]
     spends = [column for column in made if column.nullable or column.name not in keys]
@@ -119,7 +118,13 @@ def _columns(
         one = columns.domain(relation, column, values, rows, part, categories, key=column.name in keys)
         found.append(one)
     spent = sum(one.rho for one in found) - (categories.rho * len(text))
-    return columns.learn(found, rows, replace(budget, rho=budget.rho * share - spent), units=units)
+    left = replace(budget, rho=budget.rho * share - spent)
+    # noise of all cells together is least when budgets are as the power of two thirds of how many cells there are
+    weight = [one.size ** (2 / 3) for one in found]
+    return [
+        columns.learn(one, rows, left.part(mine / max(sum(weight), 1e-9)))
+        for one, mine in zip(found, weight, strict=True)
+    ]
 
 
 class _Chooser:

@@ -84,6 +84,16 @@ def test_what_few_show_is_not_in_the_calendar(orders: np.ndarray) -> None:
     assert found.weekdays[6] == 0
 
 
+def test_units_of_several_rare_days_are_counted_once(orders: np.ndarray) -> None:
+    """Six units with rows on Saturdays and on Sundays are six, though six and six stand behind the two days."""
+    saturday = START + 2 * Tick.DAY + np.arange(60) * 7 * Tick.DAY
+    micros = np.concatenate([orders // Tick.DAY * Tick.DAY, saturday, saturday + Tick.DAY])
+    rare = len(orders) + np.arange(60) % 6
+    found = fitted(micros, units=np.concatenate([np.arange(len(orders)), rare, rare])).calendar
+    assert found is not None
+    assert found.weekdays[5:] == (0, 0)
+
+
 @given(st.integers(0, 2**32 - 1), st.sampled_from([Tick.DAY, Tick.HOUR, Tick.MINUTE, Tick.SECOND]))
 @settings(max_examples=40)
 def test_moments_stay_in_their_bins(seed: int, tick: int) -> None:

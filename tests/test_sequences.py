@@ -475,6 +475,29 @@ def test_who_has_favourites_comes_back_to_them(tmp_path: Path) -> None:
     assert abs(found[0] - found[1]) < 0.4
 
 
+def test_rows_whose_owner_is_lost_have_nobody_before_them(tmp_path: Path) -> None:
+    """What follows from an owner's earlier rows is drawn as of a first row where the plan knows of no owner."""
+    rng = np.random.default_rng(8)
+    held: dict[str, list[tuple[Any, ...]]] = {"guest": [(guest,) for guest in range(300)], "meal": []}
+    for guest in range(300):
+        liked = rng.choice(12, 3, replace=False)
+        dishes = rng.choice(liked, 8)
+        for number, dish in enumerate(dishes):
+            seen = len(set(dishes[:number].tolist()))
+            held["meal"].append((len(held["meal"]), guest, f"dish {dish}", f"card {seen}"))
+    script = """
+        CREATE TABLE guest (id INTEGER PRIMARY KEY);
+        CREATE TABLE meal (id INTEGER PRIMARY KEY, guest INT NOT NULL REFERENCES guest, dish TEXT NOT NULL, card TEXT NOT NULL);
+    """
+    profile = mirrored(tmp_path, script, held).profile
+    meal = profile.relation(named("meal"))
+    asked = {explainer.aspect for one in meal.columns for explainer in one.explainers}
+    assert Aspect.VARIETY in asked
+    lost = replace(meal, owner=None)
+    made = made_of(replace(profile, relations=tuple(lost if one == meal else one for one in profile.relations)), held)
+    assert len(made["meal"]) == 4800
+
+
 def test_what_rows_above_hold_is_not_asked_of_rows_below(tmp_path: Path) -> None:
     """Whole machines have nothing above them: their kind is what rows below refer to, and cannot wait for what these hold."""
     rng = np.random.default_rng(9)

@@ -93,12 +93,11 @@ class Sequence:
             if isinstance(marginal, Numeric | Temporal):
                 kind = np.int64 if isinstance(marginal, Temporal) else np.float64
                 self.values[name] = np.zeros(len(rows), dtype=kind)
-        if rows.plan.owner is not None:
-            several = {one.column for one in self.columns if one.profile.once or one.profile.returns is not None}
-            several |= {str(explainer.column) for explainer in asked if explainer.aspect is Aspect.VARIETY}
-            for name in several & set(self._by_name):
-                size = columns.size(self._by_name[name].profile.marginal) + 1
-                self._held[name] = np.zeros((int(self._owners[-1]) + 1, size), dtype=bool)
+        several = {one.column for one in self.columns if one.profile.once or one.profile.returns is not None}
+        several |= {str(explainer.column) for explainer in asked if explainer.aspect is Aspect.VARIETY}
+        for name in several & set(self._by_name):
+            outcomes = columns.size(self._by_name[name].profile.marginal) + 1
+            self._held[name] = np.zeros((int(self._owners[-1]) + 1, outcomes), dtype=bool)
         self._give()
         steps = self._steps() if follows and rows.plan.owner is not None else [np.arange(len(rows))]
         for here in steps:
@@ -203,11 +202,11 @@ class Sequence:
         again = (codes == refused) & (refused > 0)
         if again.any():
             codes[again] = self._codes(one, here[again], f"{name} again")
-        if profile.returns is not None and self._rows.plan.owner is not None:
+        if profile.returns is not None:
             codes = self._returned(one, profile.returns, codes, here, refused)
         if not nullable:
             codes = np.maximum(codes, 1)
-        if profile.once and self._rows.plan.owner is not None:
+        if profile.once:
             codes = self._once(one, codes, here)
         self.codes[name][here] = codes
         if name in self.values and isinstance(profile.marginal, Numeric | Temporal):
@@ -242,7 +241,7 @@ class Sequence:
         """Return what share codes that are allowed, bool of shape (rows, codes), have in what is drawn from."""
         model = one.profile.dependence
         if model is None:
-            return np.asarray((np.array([0.0, *columns.weights(one.profile.marginal)]) * allowed).sum(1))
+            return np.asarray((_weights(one) * allowed).sum(1))
         return self._world.sampler(model).shares_among(self._explaining(model, f"{one.column} codes", here), allowed)
 
     def _once(self, one: ColumnPlan, codes: np.ndarray, here: np.ndarray) -> np.ndarray:
@@ -254,9 +253,7 @@ class Sequence:
         if len(again):
             # what was to be one of these values stays one, so that the others are no more frequent than they were
             allowed, stream = single & ~held[again], f"{name} once"
-            others = drawn_among(
-                np.array([[0.0, *columns.weights(profile.marginal)]]), self._uniform(stream)[here[again]], allowed
-            )
+            others = drawn_among(_weights(one)[None], self._uniform(stream)[here[again]], allowed)
             found = self._among(one, here[again], stream, allowed)
             found = np.where(found > 0, found, others)
             codes[again] = np.where(found > 0, found, codes[again])
@@ -266,7 +263,7 @@ class Sequence:
         """Draw codes that are allowed, bool of shape (rows, codes); 0 where none of these can be drawn."""
         uniforms, model = self._uniform(stream)[here], one.profile.dependence
         if model is None:
-            return drawn_among(np.array([[0.0, *columns.weights(one.profile.marginal)]]), uniforms, allowed)
+            return drawn_among(_weights(one)[None], uniforms, allowed)
         return self._world.sampler(model).draw_among(
             self._explaining(model, f"{one.column} codes", here), uniforms, allowed
         )
@@ -547,6 +544,11 @@ class Sequence:
             distance = temporal.decode(gap.marginal, drawn.clip(1, len(upper)), self._uniform(column))
             micros = np.where(mine & ~same, start + distance, micros)
         return micros
+
+
+def _weights(one: ColumnPlan) -> np.ndarray:
+    """Return the shares of a column's codes by its marginal alone, 0 for NULL, float64 of shape (codes,)."""
+    return np.array([0.0, *columns.weights(one.profile.marginal)])
 
 
 class _Ranks:

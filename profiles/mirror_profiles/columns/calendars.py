@@ -70,7 +70,9 @@ def _released(part: np.ndarray, size: int, units: np.ndarray | None, k: int) -> 
     rows, stand = behind(part, size, units)
     few = stand < k
     pools = np.where(few, size, np.arange(size))
-    pooled = np.where(few, rows[few].sum() if stand[few].sum() >= k else 0, rows)
+    # a unit that shows several of them is still one
+    (_, held), (_, whose) = behind(few[part].astype(np.int64), 2, units)
+    pooled = np.where(few, held if whose >= k else 0, rows)
     return pooled.astype(float), pools
 
 
@@ -136,15 +138,16 @@ def _parts(micros: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Clock:
-    """How much of all likelihood lies before each cell."""
+    """How much of all likelihood lies before each cell of a grid."""
 
-    grid: _Grid
+    first: int
+    per: int
     upper: np.ndarray
     """Float64, shape (cells + 1,)."""
 
     def until(self, ticks: np.ndarray) -> np.ndarray:
         """Return how much lies before each tick."""
-        place = ticks / self.grid.per - self.grid.first
+        place = ticks / self.per - self.first
         cell = np.floor(place).astype(np.int64).clip(0, len(self.upper) - 2)
         low, high = self.upper[cell], self.upper[cell + 1]
         return np.asarray(low + (place - cell).clip(0, 1) * (high - low))
@@ -154,14 +157,14 @@ class _Clock:
         cell = (np.searchsorted(self.upper, likelihood, side="right") - 1).clip(0, len(self.upper) - 2)
         low, high = self.upper[cell], self.upper[cell + 1]
         within = np.divide(likelihood - low, high - low, out=np.zeros(len(cell)), where=high > low)
-        return np.asarray(np.floor((self.grid.first + cell + within.clip(0, 1)) * self.grid.per).astype(np.int64))
+        return np.asarray(np.floor((self.first + cell + within.clip(0, 1)) * self.per).astype(np.int64))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _clock(marginal: Temporal) -> _Clock | None:
     calendar, grid = marginal.calendar, _grid(marginal.ticks, marginal.tick)
     if calendar is None or grid is None:
         return None
     factors = (np.asarray(calendar.months), np.asarray(calendar.weekdays), np.asarray(calendar.hours))
     weight = np.prod([one[part] for one, part in zip(factors, grid.parts, strict=True)], axis=0)
-    return _Clock(grid, np.append(0.0, np.cumsum(weight)))
+    return _Clock(grid.first, grid.per, np.append(0.0, np.cumsum(weight)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mirror.generators import Finds
 from mirror.keys import UNMADE
 from mirror.planned import Agrees, KeyPlan
+from mirror_connectors.errors import ProfileError
 from mirror_connectors.schema import Finding, ForeignKey, Relation, RelationName
 from mirror_profiles.structure import own_columns
 
@@ -136,9 +137,10 @@ class ForeignKeys:
         return nullable or fan_out is None or bool(fan_out.nulls or fan_out.orphans)
 
     def fan_out(self, key: ForeignKey) -> FanOut:
-        """Return how many children the parents of a key that has been measured have."""
+        """Return how many children a key's parents have. Raises ProfileError where the profile does not say."""
         found = self.profile.fan_out(str(key))
-        assert found is not None  # noqa: S101  no other key is planned
+        if found is None:
+            raise ProfileError(f"{key}: wanted a fan-out in the profile, found none; profile the sources again")
         return found
 
 

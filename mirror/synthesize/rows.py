@@ -485,6 +485,7 @@ class Rows:
         uniforms = self.uniforms(f"{column} length")
         model = self.plan.column(column).profile.lengths
         upper = np.cumsum(lengths.weights)
+        # a rule may ask for other lengths than those that were learned
         if model is not None and model.tree.shares.values.shape[1] == len(upper) + 1:
             codes = self._world.sampler(model).draw([self.explaining(one) for one in model.explainers], uniforms)
         else:

@@ -56,14 +56,6 @@ class Siblings:
         """Return the code of the row before, 0 for the first."""
         return np.where(self.before >= 0, codes[self.before], 0).astype(codes.dtype)
 
-    def returned(self, values: np.ndarray) -> np.ndarray:
-        """Return which rows hold what any earlier row of their owner does, bool."""
-        found = np.unique(values, return_inverse=True)[1] + self.owner * (len(values) + 1)
-        first = np.unique(found[self.order], return_index=True)[1]
-        again = np.ones(len(values), dtype=bool)
-        again[self.order[first]] = False
-        return again
-
     def mean_before(self, places: np.ndarray) -> np.ndarray:
         """Return the mean over all rows before, leaving out NaN; NaN where there is none."""
         there = ~np.isnan(places[self.order])

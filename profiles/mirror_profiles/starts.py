@@ -85,8 +85,8 @@ def _repeated(layout: Layout, name: str) -> Iterator[Start]:
             found.append((same, start))
     yield from (start for _, start in sorted(found, key=lambda one: -one[0]))
     if found and layout.siblings is not None and not category:
-        again = layout.siblings.returned(held) & there
-        values = np.where(again, held, np.nan)
+        numbered = np.where(there, np.unique(held, return_inverse=True)[1] + 1, 0)
+        values = np.where(layout.siblings.held_before(numbered, numbered), held, np.nan)
         yield Start(Anchor(name, None, Aspect.EARLIER), values, layout.siblings.place > 1, repeats=True)
 
 

@@ -281,7 +281,8 @@ def bound_by_keys(
 ) -> tuple[tuple[KeyPlan, ...], list[Bound]]:
     """Return foreign keys with the conditions that the parents they find must meet, and the conditions that no one key decides.
 
-    ``planned`` are the relations planned so far; of a key that closes a cycle, or leads back to its own relation, nothing is asked.
+    ``planned`` are the relations planned so far; of a key that leads back to its own relation nothing is asked. Of the parents of one that
+    closes a cycle nothing is known yet: see `closing`.
     """
     must: dict[str, list[Bound]] = {}
     rest: list[Bound] = []
@@ -290,7 +291,7 @@ def bound_by_keys(
         key = next((key for key in keys if names and names <= set(key.fills) and _chooses(key, planned)), None)
         if key is None:
             rest.append(bound)
-        elif not _is_sure(key, bound, planned[key.foreign_key.parent]):
+        elif not _is_sure(key, bound, planned.get(key.foreign_key.parent)):
             must.setdefault(str(key.foreign_key), []).append(bound)
     return tuple(replace(key, must=tuple(must.get(str(key.foreign_key), ()))) for key in keys), rest
 
@@ -298,16 +299,26 @@ def bound_by_keys(
 def _chooses(key: KeyPlan, planned: Mapping[RelationName, RelationPlan]) -> bool:
     parent = key.foreign_key.parent
     free = key.finds not in (Finds.COPIED, Finds.GIVEN) and not key.foreign_key.when
-    return free and parent in planned and parent != key.foreign_key.child
+    return free and (parent in planned or key.late) and parent != key.foreign_key.child
 
 
-def _is_sure(key: KeyPlan, bound: Bound, parent: RelationPlan) -> bool:
+def closing(planned: RelationPlan, parents: Mapping[RelationName, RelationPlan]) -> RelationPlan:
+    """Return a relation whose keys that close a cycle ask only what some of their parents, which are planned now, might not meet."""
+
+    def asked(key: KeyPlan) -> KeyPlan:
+        parent = parents[key.foreign_key.parent]
+        return replace(key, must=tuple(bound for bound in key.must if not _is_sure(key, bound, parent)))
+
+    return replace(planned, keys=tuple(asked(key) if key.late and key.must else key for key in planned.keys))
+
+
+def _is_sure(key: KeyPlan, bound: Bound, parent: RelationPlan | None) -> bool:
     """Say whether every parent meets a condition: it asks only that columns are there together, or bounds a numbering."""
     atoms = [atom for all_of in bound.any_of for atom in all_of]
     if all(isinstance(atom, Missing) for atom in atoms):
         together = Vector(np.zeros(2), np.array([True, False]), "other")
         return bool(passing(bound.any_of, dict.fromkeys(key.fills, together)).all())
-    if len(key.fills) > 1 or not all(isinstance(atom, Compares | Missing) for atom in atoms):
+    if parent is None or len(key.fills) > 1 or not all(isinstance(atom, Compares | Missing) for atom in atoms):
         return False
     made = parent.column(key.foreign_key.parent_columns[key.foreign_key.columns.index(key.fills[0])]).generator
     if not isinstance(made, Numbering) or made.digits or made.tick != 1 or len(bound.any_of) > 1:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mirror.binding import (
     Bound,
     bound_by_keys,
+    closing,
     grouped,
     numbered_in_order,
     read_checks,
@@ -76,7 +77,7 @@ def plan(profile: Profile, config: Config) -> Plan:
     for name in order:
         planned[name] = planner.relation(profile.relation(name))
     for name in planner.open:
-        planned[name] = planner.fitted(planned[name])
+        planned[name] = planner.fitted(closing(planned[name], planned))
     planned.update(_numbered_on(planned))
     findings += _cycles(planned.values())
     unkept = dict(planner.unkept)
@@ -453,6 +454,8 @@ class _Planner:
             # of a key that may be NULL nobody has counted yet how many rows can do without
             apart = key.finds is Finds.INJECTED or (key.finds is Finds.DISTINCT and key.optional is not None)
             if key.binding and (apart or may_exclude(planned, key, nullable)):
+                return True
+            if key.late and key.must:
                 return True
         return False
 

@@ -406,6 +406,21 @@ CASES = {
         INSERT INTO visit SELECT id * 10 + 1, id, kind, id FROM party WHERE kind <> 'c';
         INSERT INTO visit SELECT id * 10 + 2, iif(id % 2, id, NULL), kind, NULL FROM party WHERE kind <> 'c';
     """,
+    "circles that ask for parents of one kind": """
+        CREATE TABLE one (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL CHECK (kind IN (1, 3, 5, 7)), best INTEGER NOT NULL REFERENCES other,
+            UNIQUE (id, kind));
+        CREATE TABLE other (id INTEGER PRIMARY KEY, one INTEGER NOT NULL, kind INTEGER NOT NULL CHECK (kind IN (1, 3)),
+            FOREIGN KEY (one, kind) REFERENCES one (id, kind));
+        CREATE TABLE store (id INTEGER PRIMARY KEY, grade TEXT NOT NULL UNIQUE, head INTEGER NOT NULL CHECK (head > 0) REFERENCES staff,
+            rank INTEGER NOT NULL CHECK (rank = 2), FOREIGN KEY (head, rank) REFERENCES staff (id, rank));
+        CREATE TABLE staff (id INTEGER PRIMARY KEY, rank INTEGER NOT NULL, grade TEXT CHECK (grade LIKE 'g%') REFERENCES store (grade),
+            UNIQUE (id, rank));
+        INSERT INTO one SELECT value, 1 + 2 * (value % 4), 1 FROM generate(40);
+        INSERT INTO other SELECT value, one.id, one.kind FROM generate(60) JOIN one ON one.id = 1 + value % 40 WHERE one.kind < 4;
+        UPDATE one SET best = (SELECT max(id) FROM other);
+        INSERT INTO store SELECT value, iif(value % 2, 'g', 'h') || value, 3 * (1 + value % 20), 2 FROM generate(30);
+        INSERT INTO staff SELECT value, iif(value % 3, 1, 2), iif(value % 4, NULL, 'g' || (1 + 2 * (value % 15))) FROM generate(90);
+    """,
     "keys of three references": """
         CREATE TABLE student (id INTEGER PRIMARY KEY);
         CREATE TABLE course (code VARCHAR(6) PRIMARY KEY);
@@ -464,3 +479,31 @@ def test_hard_cases_keep_what_they_promise(
         assert broken(mirrored) == []
         if scale == 1.0:
             assert {step.name.table: step.rows for step in mirrored.plan.relations} == source
+
+
+CIRCLE = """
+    CREATE TABLE one (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL CHECK (kind IN (1, 3, 5)), best INTEGER NOT NULL REFERENCES other,
+        UNIQUE (id, kind));
+    CREATE TABLE other (id INTEGER PRIMARY KEY, one INTEGER {null}, kind INTEGER {null} CHECK (kind IN (1, 3)),
+        FOREIGN KEY (one, kind) REFERENCES one (id, kind));
+    INSERT INTO one SELECT value, iif(value % 20, 5, 3), 1 FROM generate(40);
+    INSERT INTO other SELECT value, 20, 3 FROM generate(30);
+"""
+"""Rows that find a parent of a kind that one in twenty is of, along a key that closes a circle."""
+
+
+def test_a_circle_without_a_parent_that_a_check_allows_is_refused_when_it_is_planned(tmp_path: Path) -> None:
+    build(CIRCLE.format(null="NOT NULL"), tmp_path / "source.db")
+    learned = profile_at(tmp_path / "source.db", k=4)
+    with pytest.raises(PlanError, match=r"src\.main\.other: wanted 30 rows, but their parents .* room for 0 rows"):
+        plan(learned, config_of(rows={"src.main.one": 1}))
+
+
+def test_a_circle_without_a_parent_that_a_check_allows_has_a_null_where_it_may(tmp_path: Path) -> None:
+    build(CIRCLE.format(null="NULL"), tmp_path / "source.db")
+    learned = profile_at(tmp_path / "source.db", k=4)
+    decided = plan(learned, config_of(rows={"src.main.one": 1}))
+    made = Synthesis(decided)
+    names = {step.name.table: step.name for step in decided.relations}
+    assert made.whole(names["one"], "kind").to_pylist() == [5]
+    assert made.whole(names["other"], "kind").null_count == made.rows(names["other"]) == 30

@@ -22,7 +22,7 @@ from mirror.synthesize.rows import Rows
 from mirror.synthesize.soles import kept_by_all
 from mirror.synthesize.streams import stream
 from mirror.synthesize.stretches import lay
-from mirror.synthesize.structure import Room, Structure
+from mirror.synthesize.structure import CircleError, Room, Structure
 from mirror.synthesize.together import find_all, needs_all, places_beside
 from mirror_connectors.base import writable_columns
 from mirror_profiles.columns import numeric
@@ -59,6 +59,7 @@ class Synthesis:
         self._whole_codes: dict[tuple[RelationName, str], np.ndarray] = {}
         self._whole_parents: dict[tuple[RelationName, str], np.ndarray] = {}
         self._able: dict[tuple[RelationName, str], np.ndarray | None] = {}
+        self._asking: list[tuple[RelationName, str]] = []
         self._candidates: dict[tuple[RelationName, str], Candidates] = {}
         self._laid: dict[tuple[RelationName, Stretched], tuple[pa.Array, pa.Array]] = {}
         self._kept_codes: dict[tuple[RelationName, Sole], np.ndarray] = {}
@@ -107,7 +108,7 @@ class Synthesis:
     def _twin(self) -> Synthesis:
         """Return a synthesis for another thread: what is the same for all blocks is shared, blocks at hand are not."""
         twin = copy(self)
-        twin._kept, twin._kept_rows = OrderedDict(), 0  # noqa: SLF001
+        twin._kept, twin._kept_rows, twin._asking = OrderedDict(), 0, []  # noqa: SLF001
         return twin
 
     def rows(self, name: RelationName) -> int:
@@ -144,12 +145,22 @@ class Synthesis:
         return self._deals[place]
 
     def able(self, name: RelationName, foreign_key: str) -> np.ndarray | None:
-        """Return which rows of the parent may be found by a foreign key; None when all may."""
+        """Return which rows of the parent may be found by a foreign key; None when all may.
+
+        Raises CircleError where that depends on which of them the rows find.
+        """
         place = (name, foreign_key)
         if place not in self._able:
+            if place in self._asking:
+                message = f"{foreign_key}: which parents can be found depends on which are; leave one of the keys out with exclude"
+                raise CircleError(message)
             relation = self.plan.relation(name)
             key = relation.key(foreign_key)
-            self._able[place] = room.able(self, relation, key)
+            self._asking.append(place)
+            try:
+                self._able[place] = room.able(self, relation, key)
+            finally:
+                self._asking.pop()
         return self._able[place]
 
     def candidates(self, name: RelationName, foreign_key: str) -> Candidates:
@@ -305,7 +316,7 @@ class Synthesis:
         """Return a column of all of a relation's rows."""
         place = (name, column)
         if place not in self._whole:
-            type_ = self.plan.schema.relation(name).column(column).type
+            type_ = self.plan.relation(name).relation.column(column).type
             parts = [self.block(name, block).array(column) for block in range(self.structure.blocks(name))]
             self._whole[place] = pa.concat_arrays(parts) if parts else pa.array([], type_)
         return self._whole[place]

@@ -46,15 +46,15 @@ def able(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarray |
     for name in wanted:
         there = pc.is_valid(world.whole(parent.name, name)).to_numpy(zero_copy_only=False)
         found = there if found is None else found & there
-    if parent.name == relation.name or key.late:
+    if parent.name == relation.name:
         return found
-    for later in _bound(relation, key):
+    for later in () if key.late else _bound(relation, key):
         agrees = _groups(world, relation, key, later) >= 0
         found = agrees if found is None else found & agrees
     if key.must:
         meets = _met(world, key)
         found = meets if found is None else found & meets
-    if key.only:
+    if key.only and not key.late:
         pairs = dict(zip(foreign_key.columns, foreign_key.parent_columns, strict=True))
         differing = [world.whole(parent.name, pairs[name]) for name in key.only]
         found = _first_of_each(differing, found)
@@ -169,7 +169,7 @@ def capacity(world: Synthesis, relation: RelationPlan) -> int:
     """Return how many rows a relation can have for its keys to find their parents."""
     most = relation.rows
     for key in relation.keys:
-        if not key.binding or key.foreign_key.parent == relation.name:
+        if not (key.binding or _must_meet(key)) or key.foreign_key.parent == relation.name:
             continue
         if key.finds is Finds.OWNER or (key.finds is Finds.DEALT and key.most is not None):
             room = of_parents(world, relation, key)
@@ -178,7 +178,12 @@ def capacity(world: Synthesis, relation: RelationPlan) -> int:
             mask = world.able(relation.name, str(key.foreign_key))
             parents = world.plan.relation(key.foreign_key.parent).rows
             most = min(most, parents if mask is None else int(mask.sum()))
-        elif key.finds is Finds.DEALT:
+        elif key.finds is Finds.DEALT or _must_meet(key):
             mask = world.able(relation.name, str(key.foreign_key))
             most = most if mask is None or mask.any() else 0
     return min([most, *(present_keys.capacity(world, relation, one) for one in relation.presences)])
+
+
+def _must_meet(key: KeyPlan) -> bool:
+    """Say whether a key that closes a cycle can be NULL in no row, and asks something of the parents that it finds."""
+    return key.late and bool(key.must) and key.optional is None and not key.fan_out.orphans

@@ -28,8 +28,7 @@ from mirror_profiles.rules.kinds import (
     Totals,
     Value,
     columns_of,
-    read_by,
-    relation_of,
+    places_of,
 )
 from mirror_profiles.rules.spelling import SPANS
 
@@ -211,33 +210,10 @@ def _key(keys: list[ForeignKey], wanted: str | None, text: str) -> ForeignKey:
 
 
 def _known(rule: Rule, text: str, schema: Schema) -> Rule:
-    relation = schema.relation(relation_of(rule))
-    for column in _mentioned(rule):
-        if column not in relation.column_names:
-            raise ConfigError(f"rule {text!r} names column {column!r}, which {relation.name} has not")
+    for name, column in sorted(places_of(rule)):
+        if column not in schema.relation(name).column_names:
+            raise ConfigError(f"rule {text!r} names column {column!r}, which {name} has not")
     return rule
-
-
-def _mentioned(rule: Rule) -> set[str]:
-    match rule:
-        case Holds():
-            return set(read_by(rule.any_of))
-        case Equals():
-            return {rule.column, *columns_of(rule.term)}
-        case Determines():
-            return {rule.column, *rule.by}
-        case MissingWhen():
-            return {rule.column, *columns_of(rule.when)}
-        case Numbered() | OnePer():
-            return {rule.column, *rule.group}
-        case Apart():
-            return {rule.start, rule.end, *rule.group}
-        case Subtypes():
-            return set() if rule.column is None else {rule.column}
-        case RunningTotal():
-            return {rule.column, rule.amount, rule.order, *rule.group}
-        case _:
-            return {rule.column}
 
 
 def _bare(name: str) -> str:

@@ -44,6 +44,7 @@ from mirror.uniqueness import key_named, only_of_nulls, promises
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ConfigError, PlanError
 from mirror_connectors.schema import Finding, ForeignKey, Origin, Relation, RelationKind, RelationName, Schema
+from mirror_profiles.completeness import check_complete
 from mirror_profiles.rules.kinds import read_by, relation_of
 from mirror_profiles.rules.spelling import spell
 from mirror_profiles.structure import MIRRORED, deciding_columns, precedence
@@ -62,8 +63,10 @@ __all__ = ["ColumnPlan", "KeyPlan", "Plan", "RelationPlan", "plan"]
 def plan(profile: Profile, config: Config) -> Plan:
     """Decide how every row of the mirror is made. Pure: reads nothing but its arguments.
 
-    Raises PlanError when the schema, the profile and the configuration cannot be satisfied together.
+    Raises PlanError when the schema, the profile and the configuration cannot be satisfied together, ProfileError when the profile does not
+    say of its schema what it should.
     """
+    check_complete(profile)
     check_rules(profile, config)
     profile = as_wanted(as_meant(invented(profile, _about(profile, config)), config), config)
     order = precedence(profile.schema)

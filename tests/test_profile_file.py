@@ -153,15 +153,26 @@ def dependences(draw: st.DrawFn) -> Dependence:
 
 DEPENDENCES = dependences()
 ANCHORS = st.builds(Anchor, ODD_NAMES, st.none() | ODD_KEYS, st.sampled_from(Aspect), st.none() | ODD_NAMES)
+GAPS = {"temporal": ("temporal",), "numeric": ("numeric", "boolean"), "categorical": ("boolean",)}
+"""By kind of column: of what kinds what is added to it, or says whether it repeats, may be."""
+
+
+def counted(column: ColumnProfile) -> st.SearchStrategy[ColumnProfile]:
+    """The column with gaps of kinds that it may have."""
+    kinds = GAPS.get(column.marginal.kind, ())
+    able = MARGINALS.filter(lambda one: one.kind in kinds) if kinds else st.nothing()
+    gaps = tuples(st.builds(Gap, ANCHORS, able, st.none() | DEPENDENCES, released=TAGS), 2)
+    return st.builds(replace, st.just(column), gaps=gaps)
+
+
 COLUMNS = st.builds(
     ColumnProfile,
     ODD_NAMES,
     SHARES,
     MARGINALS,
     st.none() | DEPENDENCES,
-    tuples(st.builds(Gap, ANCHORS, MARGINALS, st.none() | DEPENDENCES, released=TAGS), 2),
     released=TAGS,
-)
+).flatmap(counted)
 COPIES = st.builds(
     lambda values: Copy(pa.table({"ä": pa.array(values, pa.decimal128(5, 2))}), released=CONFIG),
     tuples(st.integers(0, 9)),

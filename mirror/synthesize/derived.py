@@ -226,7 +226,9 @@ def _total(world: Synthesis, rows: Rows, rule: Totals, foreign_key: str, type_: 
     kept = mine & values.there
     if rule.function == "sum":
         totals = np.bincount(found[kept], values.values[kept].astype(float), len(rows))
-        plus = evaluated(Sum(rule.plus), _frame(rows, Sum(rule.plus))).values if rule.plus else 0.0
+        more = Sum(tuple(product for product in rule.plus if product.columns))
+        plus = evaluated(more, _frame(rows, more)).values if more.products else 0.0
+        plus = plus + sum(product.factor for product in rule.plus if not product.columns)
         return numeric.to_arrow(rounded(totals + plus, rule.digits), there, type_)
     least = rule.function == "min"
     limits = np.iinfo(np.int64)

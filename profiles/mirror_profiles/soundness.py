@@ -11,11 +11,13 @@ import numpy as np
 
 from mirror_profiles.columns.kinds import Boolean, Categorical, Numeric, Temporal
 from mirror_profiles.profile import RANKS, ColumnProfile, Dependence, Explainer, FanOut, Kinds, RelationProfile
+from mirror_profiles.rules.kinds import Determines, Joined, Sum
 from mirror_profiles.unpacking import UnsoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mirror_profiles.columns.kinds import Marginal
     from mirror_profiles.profile import Profile, Tree
 
 _MOST = 2**53
@@ -57,6 +59,10 @@ def _look_at(node: object, place: str) -> None:
             _marginal(node, place)
         case ColumnProfile():
             _shares((node.nulls,), place)
+            if not all(_may_add(node.marginal, gap.marginal) for gap in node.gaps):
+                _refuse(f"{place}.gaps")
+        case Determines(by=()) | Sum(products=()) | Joined(pieces=()):
+            _refuse(place)
         case RelationProfile():
             _counts((node.rows,), place)
         case FanOut():
@@ -96,6 +102,19 @@ def _marginal(found: Numeric | Temporal | Categorical | Boolean, place: str) -> 
                 _refuse(place)
         case Boolean():
             _shares((found.true,), place)
+
+
+def _may_add(marginal: Marginal, gap: Marginal) -> bool:
+    """Say whether a column's gap can be of a kind: what is added is of the column's own, numbers and categories may repeat."""
+    match marginal:
+        case Temporal():
+            return isinstance(gap, Temporal)
+        case Numeric():
+            return isinstance(gap, Numeric | Boolean)
+        case Categorical():
+            return isinstance(gap, Boolean)
+        case _:
+            return False
 
 
 def _dependence(found: Dependence, place: str) -> None:

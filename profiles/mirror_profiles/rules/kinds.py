@@ -6,12 +6,15 @@ A condition is passed as a CHECK is: by rows for which it is true, and by those 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
 from pydantic import Field
 
 from mirror_connectors.schema import ForeignKey, RelationName
 from mirror_profiles.privacy import Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 # ------------------------------------------------------------------------------------------------------------- terms
 
@@ -337,3 +340,46 @@ def relation_of(rule: Rule) -> RelationName:
             return rule.keys[0].parent
         case _:
             return rule.relation
+
+
+def keys_of(rule: Rule) -> tuple[ForeignKey, ...]:
+    """Return the foreign keys along which a rule speaks of rows."""
+    match rule:
+        case CopiedFrom() | Follows() | Totals():
+            return (rule.key,)
+        case Subtypes():
+            return rule.keys
+        case _:
+            return ()
+
+
+def places_of(rule: Rule) -> frozenset[tuple[RelationName, str]]:
+    """Return the columns that a rule names beside those of its foreign keys, each with its relation."""
+    mine: Collection[str | None]
+    others: frozenset[tuple[RelationName, str]] = frozenset()
+    match rule:
+        case Holds():
+            mine = read_by(rule.any_of)
+        case Equals():
+            mine = (rule.column, *columns_of(rule.term))
+        case Determines():
+            mine = (rule.column, *rule.by)
+        case MissingWhen():
+            mine = (rule.column, *columns_of(rule.when))
+        case Numbered() | OnePer():
+            mine = (rule.column, *rule.group)
+        case Apart():
+            mine = (rule.start, rule.end, *rule.group)
+        case RunningTotal():
+            mine = (rule.column, rule.amount, rule.order, *rule.group)
+        case CopiedFrom() | Follows():
+            mine, others = (rule.column,), frozenset({(rule.key.parent, rule.parent_column)})
+        case Totals():
+            mine = (rule.column, *(column for product in rule.plus for column in product.columns))
+            read = columns_of(rule.term) if rule.term else frozenset()
+            others = frozenset((rule.key.child, column) for column in read)
+        case Subtypes():
+            mine = (rule.column,)
+        case _:
+            assert_never(rule)
+    return others.union((relation_of(rule), column) for column in mine if column is not None)

@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from itertools import filterfalse
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
@@ -31,13 +32,15 @@ def plain(text: str) -> str:
     >>> plain("Łukasz Müller")
     'lukasz muller'
     """
+    if text.isascii():
+        return text.lower()
     folded = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(sign for sign in folded if not unicodedata.combining(sign)).replace("ł", "l").replace("ø", "o")
+    return "".join(filterfalse(unicodedata.combining, folded)).replace("ł", "l").replace("ø", "o")
 
 
 @cache
 def lexicon() -> Lexicon:
-    """Read the lists, once: it takes about a second."""
+    """Read the lists, once: it takes about half a second."""
     given: set[str] = set()
     family: set[str] = set()
     places: set[str] = set()
@@ -49,7 +52,8 @@ def lexicon() -> Lexicon:
     for name, words in _lists("address"):
         if name in _TOWNS:
             places.update(words)
-    return Lexicon(*(frozenset(map(plain, words)) for words in (given, family, places)))
+    # a hundred thousand words are folded as one text: nothing in it reaches over the end of a line
+    return Lexicon(*(frozenset(plain("\n".join(words)).split("\n")) for words in (given, family, places)))
 
 
 def _lists(kind: str) -> Iterator[tuple[str, Iterable[str]]]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _LEAF = -1
 _SIGMAS = 2.5
 """How unlikely chance must be: the best of some hundred thresholds passes one in a hundred times or so."""
 _MOST_CELLS = 4_000_000
 """Entries of the table of one feature's counts in all nodes of a level; deeper levels of more are not grown."""
+_MOST_TOGETHER, _LARGEST_TABLE = 65_536, 32_768
+"""Rows times features, and entries of their table, that are looked at together: the processor's cache holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,8 @@ def grow(
     chance gives and either side keeps ``least`` rows. ``units``, int64 from 0 of the same shape, says whose row each is; then either side
     keeps rows of ``k`` units as well.
     """
-    search = _Search.of(target, features, least)
+    matrix = np.array(features, dtype=np.int16).reshape(len(features), len(target))
+    search = _Search.of(target, matrix, least)
     rows = _Rows(np.arange(len(target)), np.zeros(len(target), dtype=np.int64))
     levels: list[Splits] = []
     width, nodes = 1, 1
@@ -97,7 +101,7 @@ def grow(
             break
         which, at = best
         inner = which != _LEAF
-        rows = rows.among(inner).divided(features, which[inner], at[inner])
+        rows = rows.among(inner).divided(matrix, which[inner], at[inner])
         if units is not None:
             held = _units_of(rows, units, 2 * int(np.count_nonzero(inner)))
             enough = np.minimum(held[0::2], held[1::2]) >= k
@@ -130,17 +134,15 @@ class _Rows:
 
     def among(self, nodes: np.ndarray) -> _Rows:
         """Return those in the nodes that a mask chooses, which alone are counted then."""
-        inside = nodes[self.node]
-        return _Rows(self.number[inside], (np.cumsum(nodes) - 1)[self.node[inside]])
+        if nodes.all():
+            return self
+        inside = np.flatnonzero(nodes.take(self.node))
+        return _Rows(self.number.take(inside), (np.cumsum(nodes) - 1).take(self.node.take(inside)))
 
-    def divided(self, features: Sequence[np.ndarray], which: np.ndarray, at: np.ndarray) -> _Rows:
+    def divided(self, features: np.ndarray, which: np.ndarray, at: np.ndarray) -> _Rows:
         """Return them in the children of their nodes, given the feature and the threshold of each node."""
-        chosen, border = which[self.node], at[self.node]
-        right = np.zeros(len(self.number), dtype=bool)
-        for one in np.unique(chosen):
-            mine = chosen == one
-            right[mine] = features[one][self.number[mine]] > border[mine]
-        return _Rows(self.number, 2 * self.node + right)
+        place = (which * features.shape[1]).take(self.node) + self.number
+        return _Rows(self.number, 2 * self.node + (features.ravel().take(place) > at.take(self.node)))
 
 
 def _units_of(rows: _Rows, units: np.ndarray, nodes: int) -> np.ndarray:
@@ -155,17 +157,18 @@ class _Search:
 
     target: np.ndarray
     classes: int
-    features: Sequence[np.ndarray]
-    sizes: tuple[int, ...]
-    """Groups of each feature."""
+    features: np.ndarray
+    """Groups, int16, of shape (features, rows)."""
+    starts: np.ndarray
+    """How many groups the features before each have together, and all of them, int64, of shape (features + 1,)."""
     least: int
     logs: np.ndarray
     """n log n for every number of rows."""
 
     @classmethod
-    def of(cls, target: np.ndarray, features: Sequence[np.ndarray], least: int) -> _Search:
-        sizes = tuple(int(one.max(initial=0)) + 1 for one in features)
-        return cls(target, int(target.max(initial=0)) + 1, features, sizes, least, _logs(len(target)))
+    def of(cls, target: np.ndarray, features: np.ndarray, least: int) -> _Search:
+        starts = np.append(0, np.cumsum(features.max(1, initial=0).astype(np.int64) + 1))
+        return cls(target, int(target.max(initial=0)) + 1, features, starts, least, _logs(len(target)))
 
     def best(self, rows: _Rows, level: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Return for each of a level's nodes the feature to split by (-1: none) and the threshold, int64, or None when none is to be split."""
@@ -179,7 +182,7 @@ class _Search:
         """Return the same of nodes that are all large enough, and never None."""
         best, which, at = np.zeros(level), np.full(level, _LEAF), np.zeros(level, dtype=np.int64)
         # the classes come first: sums over the last, short axis of an array take several times as long
-        entry = self.target[rows.number] * level + rows.node
+        entry = self.target.take(rows.number) * level + rows.node
         total = np.bincount(entry, minlength=self.classes * level).reshape(self.classes, level)
         freedom = (total > 0).sum(0) - 1
         mixed = freedom > 0
@@ -187,31 +190,47 @@ class _Search:
             return which, at
         n, nodes = total.sum(0), np.arange(level)
         base = self.logs[n] - self.logs[total].sum(0)
-        for number, (feature, size) in enumerate(zip(self.features, self.sizes, strict=True)):
-            if size < 2 or self.classes * level * size > _MOST_CELLS:
-                continue
-            counts = np.bincount(entry * size + feature[rows.number], minlength=self.classes * level * size)
-            gain = self._gain(counts.reshape(self.classes, level, size), total, n) + base[:, None]
+        for first, last in self._bundles(len(rows.number), level):
+            starts = self.starts[first : last + 1] - self.starts[first]
+            width = int(starts[-1])
+            place = entry * width + starts[:-1, None]
+            place += self.features[first:last].take(rows.number, axis=1)
+            low = np.bincount(place.ravel(), minlength=self.classes * level * width).reshape(-1, level, width)
+            for start, end in pairwise(starts.tolist()):
+                np.cumsum(low[:, :, start:end], axis=2, out=low[:, :, start:end])
+            gain = self._gain(low, total, n)
             threshold = gain.argmax(1)
-            found = 2 * gain[nodes, threshold]
-            better = (found > best) & mixed
-            best[better], which[better], at[better] = found[better], number, threshold[better]
+            found = 2 * (gain[nodes, threshold] + base)
+            better = np.flatnonzero((found > best) & mixed)
+            number = np.searchsorted(starts, threshold[better], side="right") - 1
+            best[better], which[better], at[better] = found[better], first + number, threshold[better] - starts[number]
         which[best < _critical(freedom)] = _LEAF
         return which, at
 
-    def _gain(self, counts: np.ndarray, total: np.ndarray, n: np.ndarray) -> np.ndarray:
+    def _bundles(self, rows: int, level: int) -> Iterator[tuple[int, int]]:
+        """Yield from which feature to which all are looked at together: what few rows or few cells need is too little to be worth a call."""
+        most = self.starts + _LARGEST_TABLE // (self.classes * level)
+        first, end = 0, len(self.features)
+        while first < end:
+            last = int(np.searchsorted(self.starts, most[first], side="right")) - 1
+            last = max(min(last, first + _MOST_TOGETHER // max(rows, 1), end), first + 1)
+            if self.classes * level * int(self.starts[last] - self.starts[first]) <= _MOST_CELLS:
+                yield first, last
+            first = last
+
+    def _gain(self, low: np.ndarray, total: np.ndarray, n: np.ndarray) -> np.ndarray:
         """Return half the likelihood ratio of either side of each threshold, less what the nodes have, of shape (nodes, thresholds).
 
-        It is -inf where a side is too small. ``counts`` is of shape (classes, nodes, groups), ``total`` of (classes, nodes), ``n`` of (nodes,).
+        It is -inf where a side is too small. ``low`` (how many rows lie at most at a threshold, which is overwritten) is of shape (classes,
+        nodes, thresholds), ``total`` of (classes, nodes), ``n`` of (nodes,).
         """
-        low = np.cumsum(counts[:, :, :-1], axis=2)
         below = low.sum(0)
         above = n[:, None] - below
-        gain = self.logs[low].sum(0)
+        gain = self.logs.take(low).sum(0)
         np.subtract(total[:, :, None], low, out=low)
-        gain += self.logs[low].sum(0)
-        gain -= self.logs[below]
-        gain -= self.logs[above]
+        gain += self.logs.take(low).sum(0)
+        gain -= self.logs.take(below)
+        gain -= self.logs.take(above)
         gain[(below < self.least) | (above < self.least)] = -np.inf
         return np.asarray(gain)
 

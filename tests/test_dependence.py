@@ -13,7 +13,7 @@ from hypothesis import given, settings
 
 from mirror_profiles import dependence
 from mirror_profiles.dependence import Candidate, Sampler, grids
-from mirror_profiles.dependence.trees import grow
+from mirror_profiles.dependence.trees import Routes, grow
 from mirror_profiles.privacy import by_threshold
 from mirror_profiles.profile import Aspect, Dependence, Explainer, Table, Tree
 
@@ -337,7 +337,7 @@ def test_trees_are_sound(made: tuple[np.ndarray, list[np.ndarray], np.ndarray, i
     for node in range(1, nodes):
         level[node] = level[found.parents[node]] + 1
     assert level.max() <= depth
-    leaf = found.route(features, len(target))
+    leaf = Routes(found).node(np.array(features, dtype=np.int16))
     assert set(leaf.tolist()) <= set(found.leaves.tolist())
     if len(inner):
         held = np.bincount(leaf, minlength=nodes)[found.leaves]

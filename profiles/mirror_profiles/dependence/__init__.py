@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mirror_profiles.dependence.trees import ROOT, Splits, grow
+from mirror_profiles.dependence.trees import ROOT, Routes, Splits, grow, n_log_n
 from mirror_profiles.privacy import behind, by_threshold, released_pools, released_runs, units_in
 from mirror_profiles.profile import RANKS, Aspect, Dependence, Explainer, Rank, Table, Tree
 
@@ -114,9 +114,11 @@ class _Feature:
     told: float
     """What it tells of the target alone; see `_told`."""
     groups: np.ndarray
-    """The group of each code, int64, shape (codes + 1,)."""
-    seen: np.ndarray
-    """The groups of the rows among which splits are looked for, int64."""
+    """The group of each code, int16, shape (codes + 1,)."""
+
+    def of(self, some: np.ndarray) -> np.ndarray:
+        """Return the groups of ``some`` rows, int16."""
+        return self.groups.take(_among(self.candidate.codes, some))
 
     @property
     def explainer(self) -> Explainer:
@@ -135,7 +137,10 @@ class _Grown:
         self, codes: np.ndarray, order: np.ndarray, units: np.ndarray | None, *, k: int, nominal: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return each row's leaf, from 0, and the shares of each leaf, float64 of shape (leaves, codes)."""
-        node = self.splits.route([one.groups[one.candidate.codes] for one in self.features], len(codes))
+        matrix = _grouped(
+            [one.groups for one in self.features], [one.candidate.codes for one in self.features], len(codes)
+        )
+        node = Routes(self.splits).node(matrix)
         shares = _shares(self.splits, node, codes, order, units, k=k, nominal=nominal)
         return np.searchsorted(self.splits.leaves, node), shares
 
@@ -163,12 +168,12 @@ def _grown(
     some = np.random.default_rng(0).choice(rows, min(rows, _MOST_SEARCHED), replace=False, shuffle=False)
     some.sort()
     of_code = _classes(codes, order, candidates, some, k=k, nominal=nominal)
-    target = np.unique(of_code[codes[some]], return_inverse=True)[1]
+    target = np.unique(of_code.take(_among(codes, some)), return_inverse=True)[1]
     features = _features(target, candidates, some, k=k)
     if not features:
         return None
     whose = None if units is None else np.unique(units[some], return_inverse=True)[1]
-    splits = grow(target, [one.seen for one in features], least=_LEAST * k, depth=_DEPTH, units=whose, k=k)
+    splits = grow(target, [one.of(some) for one in features], least=_LEAST * k, depth=_DEPTH, units=whose, k=k)
     used = splits.used
     if not len(used):
         return None
@@ -180,12 +185,12 @@ def _classes(
 ) -> np.ndarray:
     """Return the class that each code counts as while splits are looked for among the rows ``some``."""
     most = int(np.clip(np.sqrt(len(codes)) / 3, 4, _TARGET_CLASSES))
-    counts = _counts(codes, order)
+    counts = np.bincount(codes, minlength=len(order) + 1)
     if not nominal:
         return _groups(counts, order, most, k=k, tails=True)
     if len(order) <= most:
         return _by_frequency(counts, most)
-    return _alike(codes[some], len(counts), candidates, some, most, k=k)
+    return _alike(_among(codes, some), len(counts), candidates, some, most, k=k)
 
 
 def _by_frequency(counts: np.ndarray, most: int) -> np.ndarray:
@@ -200,17 +205,17 @@ def _alike(
 ) -> np.ndarray:
     """Return the class that each code of a column of many categories counts as: those that are found beside the same values are one class."""
     counts = np.bincount(codes, minlength=size)
-    frequent = _by_frequency(counts, most)
+    frequent, logs = _by_frequency(counts, most), n_log_n(len(codes))
     tables: list[tuple[float, np.ndarray]] = []
     for candidate in candidates:
         if candidate.nominal:
             continue
-        groups = _groups(_counts(candidate.codes, candidate.order), candidate.order, most, k=k)
-        beside = groups[candidate.codes[some]]
-        width = int(beside.max()) + 1
-        told = _told(beside, frequent[codes], most + 1)
+        own = np.bincount(candidate.codes, minlength=len(candidate.order) + 1)
+        groups = _groups(own, candidate.order, most, k=k)
+        table = _table(codes, size, groups.take(_among(candidate.codes, some)), int(groups.max()) + 1)
+        told = _told(_merged(table, frequent), logs)
         if told > 0:
-            tables.append((told, np.bincount(codes * width + beside, minlength=size * width).reshape(size, width)[1:]))
+            tables.append((told, table[1:]))
     tables.sort(key=lambda one: -one[0])
     if not tables:
         return frequent
@@ -221,21 +226,19 @@ def _alike(
 def _features(target: np.ndarray, candidates: Sequence[Candidate], some: np.ndarray, *, k: int) -> list[_Feature]:
     """Return the candidates that tell most of the target, the classes of the rows ``some``."""
     found: list[_Feature] = []
-    classes = int(target.max()) + 1
+    classes, logs = int(target.max()) + 1, n_log_n(len(target))
     for candidate in candidates:
-        counts = _counts(candidate.codes, candidate.order)
-        seen = candidate.codes[some]
-        order = candidate.order
+        order, rows = candidate.order, len(candidate.codes)
+        table = _table(_among(candidate.codes, some), len(order) + 1, target, classes)
+        counts = table.sum(1) if len(some) == rows else np.bincount(candidate.codes, minlength=len(order) + 1)
         if candidate.nominal:
-            order = _likeness(seen, target, len(counts), classes)
-        most = _MOST_NOMINAL if candidate.nominal else _MOST_GROUPS
-        groups = _groups(
-            counts, order, int(np.clip(np.sqrt(len(candidate.codes)), 4, most)), k=k, tails=not candidate.nominal
-        )
-        mine = groups[seen]
-        told = _told(mine, target, classes)
+            # the first axis of correspondence analysis with the target
+            order = _along(table[1:].astype(float))
+        most = int(np.clip(np.sqrt(rows), 4, _MOST_NOMINAL if candidate.nominal else _MOST_GROUPS))
+        groups = _groups(counts, order, most, k=k, tails=not candidate.nominal)
+        told = _told(_merged(table, groups), logs)
         if told > 0:
-            found.append(_Feature(candidate, told, groups, mine))
+            found.append(_Feature(candidate, told, groups))
     found = _without_doubles(found)
     found.sort(key=lambda one: -one.told)
     return found[:_MOST_FEATURES]
@@ -260,13 +263,6 @@ def _without_doubles(found: list[_Feature]) -> list[_Feature]:
     return [one for one in found if (one.candidate.foreign_key, one.candidate.aspect) not in dropped]
 
 
-def _likeness(codes: np.ndarray, target: np.ndarray, size: int, classes: int) -> np.ndarray:
-    """Order the codes from 1 of a nominal column by the first axis of correspondence analysis (Greenacre 1984, chapter 4) with the target."""
-    return _along(
-        np.bincount(codes * classes + target, minlength=size * classes).reshape(size, classes)[1:].astype(float)
-    )
-
-
 def _along(table: np.ndarray) -> np.ndarray:
     """Order codes from 1 by the first axis of correspondence analysis, given counts of shape (codes, what they are found with)."""
     share = table.sum(0) / max(table.sum(), 1)
@@ -277,25 +273,36 @@ def _along(table: np.ndarray) -> np.ndarray:
     return np.argsort(profile @ axis, kind="stable") + 1
 
 
-def _told(groups: np.ndarray, target: np.ndarray, classes: int) -> float:
-    """Return the likelihood ratio of groups and target, less what chance gives; at most 0 when that explains it."""
-    size = int(groups.max()) + 1
-    table = np.bincount(groups * classes + target, minlength=size * classes).reshape(size, classes).astype(float)
-    there = [(table.sum(axis) > 0).sum() for axis in (0, 1)]
-    freedom = (there[0] - 1) * (there[1] - 1)
+def _told(table: np.ndarray, logs: np.ndarray) -> float:
+    """Return the likelihood ratio of a table's rows and columns (counts, n log n of which is looked up), less what chance gives.
+
+    It is at most 0 when that explains it.
+    """
+    sides = table.sum(0), table.sum(1)
+    freedom = (np.count_nonzero(sides[0]) - 1) * (np.count_nonzero(sides[1]) - 1)
     if not freedom:
         return 0.0
-    gain = 2 * (_logs(table) + _logs(table.sum()) - _logs(table.sum(0)) - _logs(table.sum(1)))
+    gain = 2 * (logs.take(table).sum() + logs[table.sum()] - logs.take(sides[0]).sum() - logs.take(sides[1]).sum())
     return float(gain - freedom - 2 * np.sqrt(2 * freedom))
 
 
-def _logs(counts: np.ndarray) -> float:
-    positive = counts[counts > 0]
-    return float((positive * np.log(positive)).sum())
+def _table(codes: np.ndarray, size: int, target: np.ndarray, classes: int) -> np.ndarray:
+    """Return how many rows have each of ``size`` codes and each class, int64 of that shape."""
+    place = np.multiply(codes, classes, dtype=np.int64)
+    place += target
+    return np.bincount(place, minlength=size * classes).reshape(size, classes)
 
 
-def _counts(codes: np.ndarray, order: np.ndarray) -> np.ndarray:
-    return np.bincount(codes, minlength=len(order) + 1)
+def _merged(table: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return a table of codes as one of their groups, of those that hold any code."""
+    order = np.argsort(groups, kind="stable")
+    first = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    return np.asarray(np.add.reduceat(table[order], first, axis=0))
+
+
+def _among(codes: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """Return the codes of ``some`` rows, ascending, which may be all."""
+    return codes if len(some) == len(codes) else codes.take(some)
 
 
 def _shares(
@@ -371,7 +378,7 @@ def _voices(node: np.ndarray, units: np.ndarray) -> np.ndarray:
 
 def _groups(counts: np.ndarray, order: np.ndarray, most: int, *, k: int, tails: bool = False) -> np.ndarray:
     """Group of each code, shape (codes + 1,): NULL alone if ``k`` rows have it, then ``most`` runs of neighbouring codes of about equal mass."""
-    groups = np.zeros(len(order) + 1, dtype=np.int64)
+    groups = np.zeros(len(order) + 1, dtype=np.int16)
     if not len(order) or most < 1:
         return groups
     first = 1 if counts[0] >= k else 0
@@ -381,14 +388,15 @@ def _groups(counts: np.ndarray, order: np.ndarray, most: int, *, k: int, tails: 
     mass = counts[order]
     middle = np.cumsum(mass) - mass / 2
     place = middle / max(mass.sum(), 1)
-    run = np.floor(place * most).clip(0, most - 1).astype(int)
+    run = np.floor(place * most).clip(0, most - 1).astype(np.int64)
     if tails:
         # the outermost runs are halved, and halved again, while the rest is enough
         deepest = int(np.clip(np.log2(max(mass.sum(), 1) / most / (2 * k)), 0, 8))
         low = np.floor(-np.log2(np.maximum(place * most, 2.0**-30))).clip(0, deepest)
         high = np.floor(-np.log2(np.maximum((1 - place) * most, 2.0**-30))).clip(0, deepest)
-        run = np.where(run == 0, -low, np.where(run == most - 1, most - 1 + high, run)).astype(int)
-    groups[order] = first + np.unique(run, return_inverse=True)[1]
+        run = np.where(run == 0, -low, np.where(run == most - 1, most - 1 + high, run)).astype(np.int64)
+    # runs rise from code to code
+    groups[order] = first + np.append(0, np.cumsum(np.diff(run) > 0))
     return groups
 
 
@@ -419,66 +427,84 @@ class Sampler:
 
     def draw_ranked(self, seen: Sequence[np.ndarray], uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Draw as `draw`, and return the codes and where in its leaf's distribution each lies, float64 between 0 and 1."""
-        features = self._features(seen)
+        features = _grouped(self._groups, seen, len(uniforms))
         if self._rank is not None:
-            part, rest = self._rank.draw(features, uniforms)
+            part, rest = self._rank.draw_within(features, uniforms)
             uniforms = np.minimum((part - 1 + rest) / RANKS, _BELOW_ONE)
-        return self._first.draw(features, uniforms)[0], uniforms
+        return self._first.draw(features, uniforms), uniforms
 
     def draw_among(self, seen: Sequence[np.ndarray], uniforms: np.ndarray, allowed: np.ndarray) -> np.ndarray:
         """Draw as `draw`, but only codes that are allowed, bool of shape (rows, codes); 0 where none of these can be drawn."""
-        return drawn_among(self._first.of(self._features(seen), len(uniforms)), uniforms, allowed)
+        return drawn_among(self._first.of(_grouped(self._groups, seen, len(uniforms))), uniforms, allowed)
 
     def shares_among(self, seen: Sequence[np.ndarray], allowed: np.ndarray) -> np.ndarray:
         """Return what share the codes that are allowed, bool of shape (rows, codes), have together, float64 of shape (rows,)."""
-        return np.asarray((self._first.of(self._features(seen), len(allowed)) * allowed).sum(1, dtype=np.float64))
+        shares = self._first.of(_grouped(self._groups, seen, len(allowed)))
+        return np.asarray((shares * allowed).sum(1, dtype=np.float64))
 
     def shares_at(self, seen: Sequence[np.ndarray], rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Return the share of each code in the row beside it; ``rows`` and ``codes`` are of one shape."""
-        return self._first.at(self._features(seen), rows, codes)
+        asked = int(rows.max(initial=-1)) + 1
+        features = _grouped(self._groups, [one[:asked] for one in seen], asked)
+        return self._first.at(features, rows, codes)
 
     def likelihood(self, seen: Sequence[np.ndarray], codes: np.ndarray) -> float:
         """Return the log-likelihood of codes; one that cannot be drawn counts as one in a thousand."""
-        shares = self._first.of(self._features(seen), len(codes))
-        return float(np.log(np.maximum(shares[np.arange(len(codes)), codes], 1e-3)).sum())
+        shares = self._first.at(_grouped(self._groups, seen, len(codes)), np.arange(len(codes)), codes)
+        return float(np.log(np.maximum(shares, 1e-3)).sum())
 
-    def _features(self, seen: Sequence[np.ndarray]) -> list[np.ndarray]:
-        return [groups[np.minimum(codes, len(groups) - 1)] for groups, codes in zip(self._groups, seen, strict=True)]
+
+def _grouped(groups: Sequence[np.ndarray], codes: Sequence[np.ndarray], rows: int) -> np.ndarray:
+    """Return the group of each code, int16 of shape (features, rows); codes beyond those that were learned are in the last one's."""
+    found = np.empty((len(groups), rows), dtype=np.int16)
+    for mine, seen, into in zip(groups, codes, found, strict=True):
+        mine.take(seen, mode="clip", out=into)
+    return found
 
 
 class _Leaves:
     """The leaves of a tree made ready to draw from."""
 
-    __slots__ = ("_along", "_ends", "_last", "_leaf", "_shares", "_splits")
+    __slots__ = ("_along", "_ends", "_last", "_leaf", "_routes", "_shares")
 
     def __init__(self, tree: Tree, order: np.ndarray) -> None:
         self._shares = tree.shares.values
         stored = tree.splits.values.astype(np.int64)
-        self._splits = Splits(stored[:, 0], stored[:, 1], stored[:, 2])
+        splits = Splits(stored[:, 0], stored[:, 1], stored[:, 2])
+        self._routes = Routes(splits)
         self._leaf = np.zeros(len(stored), dtype=np.int64)
-        self._leaf[self._splits.leaves] = np.arange(len(self._splits.leaves))
+        self._leaf[splits.leaves] = np.arange(len(splits.leaves))
         self._along = np.append(0, order).astype(np.int16)
         upper = _ends(self._shares, order)
-        self._ends = (upper + np.arange(len(upper))[:, None]).ravel()
+        numbers = np.arange(len(upper))
+        self._ends = (upper + numbers[:, None]).ravel()
         # a uniform just below 1 may round into the next leaf: it belongs to the last code that this one has
-        self._last = (upper < 1).sum(1)
+        self._last = numbers * len(self._along) + (upper < 1).sum(1)
 
-    def draw(self, features: Sequence[np.ndarray], uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, features: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+        """Return the code of each row, int16."""
+        leaf = self._leaves(features)
+        return self._along.take(self._place(leaf, uniforms) - leaf * len(self._along))
+
+    def draw_within(self, features: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the code of each row, int16, and where in its share the uniform lies, float64 between 0 and 1."""
-        leaf, size = self._leaves(features, len(uniforms)), len(self._along)
-        place = np.searchsorted(self._ends, leaf + uniforms, side="right")
-        place = np.minimum(place, leaf * size + self._last[leaf])
+        leaf, size = self._leaves(features), len(self._along)
+        place = self._place(leaf, uniforms)
         low = np.where(place > leaf * size, self._ends[place - 1], leaf)
-        rest = (leaf + uniforms - low) / (self._ends[place] - low)
-        return self._along[place - leaf * size], rest.clip(0, _BELOW_ONE)
+        rest = (leaf + uniforms - low) / (self._ends.take(place) - low)
+        return self._along.take(place - leaf * size), rest.clip(0, _BELOW_ONE)
 
-    def of(self, features: Sequence[np.ndarray], rows: int) -> np.ndarray:
+    def _place(self, leaf: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+        """Return which entry of all leaves' shares each row draws, int64."""
+        return np.minimum(self._ends.searchsorted(leaf + uniforms, side="right"), self._last.take(leaf))
+
+    def of(self, features: np.ndarray) -> np.ndarray:
         """Return the shares that each row's leaf gives, shape (rows, codes)."""
-        return self._shares[self._leaves(features, rows)]
+        return self._shares[self._leaves(features)]
 
-    def at(self, features: Sequence[np.ndarray], rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    def at(self, features: np.ndarray, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Return the share that the leaf of each of ``rows`` gives the code beside it."""
-        return self._shares[self._leaves(features, int(rows.max(initial=-1)) + 1)[rows], codes]
+        return np.asarray(self._shares[self._leaves(features).take(rows), codes])
 
-    def _leaves(self, features: Sequence[np.ndarray], rows: int) -> np.ndarray:
-        return self._leaf[self._splits.route(features, rows)]
+    def _leaves(self, features: np.ndarray) -> np.ndarray:
+        return self._leaf.take(self._routes.node(features))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,15 @@ class Splits:
         return found
 
     @property
+    def depth(self) -> int:
+        """How many splits the lowest leaf lies below the root."""
+        found, level = 0, np.zeros(1, dtype=np.int64)
+        while len(inner := level[self.feature[level] != _LEAF]):
+            level = np.concatenate([self.left[inner], self.left[inner] + 1])
+            found += 1
+        return found
+
+    @property
     def used(self) -> np.ndarray:
         """The numbers of the features by which nodes are split."""
         return np.unique(self.feature[self.feature != _LEAF])
@@ -55,19 +65,31 @@ class Splits:
         among = np.searchsorted(self.used, self.feature).astype(np.int16)
         return Splits(np.where(self.feature == _LEAF, self.feature, among), self.threshold, self.left)
 
-    def route(self, features: Sequence[np.ndarray], rows: int) -> np.ndarray:
-        """Return the leaf of each of so many rows, int32; ``features`` are groups of shape (rows,) each."""
-        node = np.zeros(rows, dtype=np.int32)
-        if not features:
-            return node
-        matrix = np.stack([np.asarray(one, dtype=np.int16) for one in features], axis=1)
-        going = np.arange(rows)
-        while len(going):
-            here = node[going]
-            feature = self.feature[here]
-            inside = feature != _LEAF
-            going, here, feature = going[inside], here[inside], feature[inside]
-            node[going] = self.left[here] + (matrix[going, feature] > self.threshold[here])
+
+class Routes:
+    """A tree made ready to send rows down, many times over few rows each."""
+
+    __slots__ = ("_depth", "_feature", "_next", "_threshold")
+
+    def __init__(self, splits: Splits) -> None:
+        leaf = splits.feature == _LEAF
+        self._feature = np.where(leaf, 0, splits.feature).astype(np.int64)
+        self._threshold = np.where(leaf, np.iinfo(np.int16).max, splits.threshold).astype(np.int16)
+        # a leaf leads to itself, so that all rows take as many steps as the lowest need
+        self._next = np.where(leaf, np.arange(len(leaf)), splits.left).astype(np.int64)
+        self._depth = splits.depth
+
+    def node(self, features: np.ndarray) -> np.ndarray:
+        """Return the leaf that each row ends in, as a node, int64; ``features`` are groups, int16 of shape (features, rows)."""
+        rows = features.shape[1]
+        groups, numbers, node = features.ravel(), np.arange(rows), np.zeros(rows, dtype=np.int64)
+        of_feature = self._feature * rows
+        for _ in range(self._depth):
+            place = of_feature.take(node)
+            place += numbers
+            right = groups.take(place) > self._threshold.take(node)
+            node = self._next.take(node)
+            node += right
         return node
 
 
@@ -168,7 +190,7 @@ class _Search:
     @classmethod
     def of(cls, target: np.ndarray, features: np.ndarray, least: int) -> _Search:
         starts = np.append(0, np.cumsum(features.max(1, initial=0).astype(np.int64) + 1))
-        return cls(target, int(target.max(initial=0)) + 1, features, starts, least, _logs(len(target)))
+        return cls(target, int(target.max(initial=0)) + 1, features, starts, least, n_log_n(len(target)))
 
     def best(self, rows: _Rows, level: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Return for each of a level's nodes the feature to split by (-1: none) and the threshold, int64, or None when none is to be split."""
@@ -242,8 +264,9 @@ def _critical(freedom: np.ndarray) -> np.ndarray:
     return np.asarray(freedom * (1 - narrow + _SIGMAS * np.sqrt(narrow)) ** 3)
 
 
-def _logs(rows: int) -> np.ndarray:
-    """Return n log n for every n up to the number of rows."""
+@lru_cache(maxsize=4)
+def n_log_n(rows: int) -> np.ndarray:
+    """Return n log n for every n up to the number of rows, float64; not to be written to."""
     counts = np.arange(rows + 1, dtype=float)
     counts[1:] *= np.log(counts[1:])
     return counts

@@ -289,21 +289,24 @@ def released_runs(
     low = np.zeros((cells, codes), dtype=bool)
     low[:, order] = ~alone[:, order]
     within = np.empty((cells, codes), dtype=np.int64)
-    within[:, order], whole = _runs(units[:, order], low[:, order], k=k)
-    low &= whole[:, None]
-    place = (np.arange(cells)[:, None] * codes + within)[low]
+    within[:, order], runs = _runs(units[:, order], low[:, order], k=k)
+    low &= (runs > 0)[:, None]
+    place = within[low]
     seen = counts[low]
-    mass = np.bincount(place, seen, cells * codes)
+    mass = np.bincount(place, seen)
     fitted = _shared_out(base[low] + _TRACE, place, mass)
     if cells > 1:
         of_cells = (units if across is None else across).T
-        over, enough = _runs(of_cells, low.T, k=k)
-        beside = (np.arange(codes) * cells + over.T)[low]
-        sums = np.bincount(beside, seen, cells * codes)
-        most = np.repeat(np.where(enough, np.inf, k / 2), cells)
+        over, runs = _runs(of_cells, low.T, k=k)
+        beside = over.T[low]
+        sums, short = (
+            np.bincount(beside, seen),
+            np.repeat(runs == 0, np.maximum(runs, 1))[: int(beside.max(initial=-1)) + 1],
+        )
         for _ in range(_ROUNDS):
-            now = np.bincount(beside, fitted, cells * codes)
-            fitted = _shared_out(fitted, beside, np.where(most < np.inf, np.minimum(now, most), sums))
+            if short.any():
+                sums = np.where(short, np.minimum(np.bincount(beside, fitted), k / 2), sums)
+            fitted = _shared_out(fitted, beside, sums)
             fitted = _shared_out(fitted, place, mass)
     kept = np.where(alone, counts, 0).astype(float)
     kept[low] += fitted
@@ -316,15 +319,21 @@ def _shared_out(weight: np.ndarray, place: np.ndarray, mass: np.ndarray) -> np.n
 
 
 def _runs(units: np.ndarray, low: np.ndarray, *, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Number the runs of low entries along the second axis, each of ``k`` units or more, int64; and say where there is one at all, bool."""
+    """Put low entries along the second axis together into runs of ``k`` units or more.
+
+    Returned are the number of each entry's run, counted through all rows, int64 of shape (rows, entries), and how many runs each row has, int64;
+    where even the whole row is short of ``k`` its entries are one run, and 0 is said.
+    """
     rows, size = units.shape
-    run = np.zeros((rows, size), dtype=np.int64)
+    added = np.where(low, units, 0).T.copy()
+    run = np.empty((size, rows), dtype=np.int64)
     held, number = np.zeros(rows), np.zeros(rows, dtype=np.int64)
-    for at in range(size):
-        run[:, at] = number
-        held += np.where(low[:, at], units[:, at], 0)
+    for mine, more in zip(run, added, strict=True):
+        mine[:] = number
+        held += more
         full = held >= k
         number += full
-        held[full] = 0
+        held *= ~full
     # the last run is short of k: it joins the one before
-    return np.minimum(run, np.maximum(number - 1, 0)[:, None]), number > 0
+    least = np.maximum(number, 1)
+    return (np.minimum(run, least - 1) + (np.cumsum(least) - least)).T, number

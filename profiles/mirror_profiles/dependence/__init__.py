@@ -319,25 +319,8 @@ def _shares(
     size = len(order) + 1
     parents = splits.parents
     shares = np.zeros((len(parents), size))
-    node = leaf
-    levels: list[np.ndarray] = []
-    level = np.array([0])
-    while len(level):
-        levels.append(level)
-        inner = level[splits.feature[level] >= 0]
-        level = np.sort(np.concatenate([splits.left[inner], splits.left[inner] + 1]))
-    counts, weights, across = (np.zeros((len(parents), size)) for _ in range(3))
-    in_all = None if units is None else _voices(np.zeros(len(codes), np.int64), units)
-    for level in reversed(levels):
-        there = np.isin(node, level)
-        mine, seen = node[there], codes[there]
-        place = mine.astype(np.int64) * size + seen
-        whose = None if units is None else units[there]
-        held, stand = _standing(mine, place, whose, counts.shape, k=k)
-        counts += held
-        weights += stand
-        across += stand if in_all is None else np.bincount(place, in_all[there], counts.size).reshape(counts.shape)
-        node = np.where(there, parents[node], node)
+    levels = splits.levels
+    counts, weights, across = _counted(splits, leaf, codes, size, units, k=k)
     for level in levels:
         base = shares[parents[level]]
         if level[0] == 0:
@@ -351,8 +334,35 @@ def _shares(
     return shares[splits.leaves]
 
 
+def _counted(
+    splits: Splits, leaf: np.ndarray, codes: np.ndarray, size: int, units: np.ndarray | None, *, k: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return of each node and code the mass in rows, and how many units stand behind it in the node and across several, float64."""
+    shape = len(splits.feature), size
+    if units is None:
+        counts = np.bincount(leaf * size + codes, minlength=shape[0] * size).reshape(shape).astype(float)
+        for level in reversed(splits.levels):
+            inner = level[splits.feature[level] >= 0]
+            left = splits.left[inner]
+            counts[inner] = counts[left] + counts[left + 1]
+        return counts, counts, counts
+    parents, node = splits.parents, leaf
+    counts, weights, across = (np.zeros(shape) for _ in range(3))
+    in_all = _voices(np.zeros(len(codes), np.int64), units)
+    for level in reversed(splits.levels):
+        there = np.isin(node, level)
+        mine, seen = node[there], codes[there]
+        place = mine.astype(np.int64) * size + seen
+        held, stand = _standing(mine, place, units[there], shape, k=k)
+        counts += held
+        weights += stand
+        across += np.bincount(place, in_all[there], counts.size).reshape(shape)
+        node = np.where(there, parents[node], node)
+    return counts, weights, across
+
+
 def _standing(
-    node: np.ndarray, place: np.ndarray, units: np.ndarray | None, shape: tuple[int, int], *, k: int
+    node: np.ndarray, place: np.ndarray, units: np.ndarray, shape: tuple[int, int], *, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return for every entry (node, code) its mass in rows, and how many units stand behind it, of that shape.
 
@@ -361,8 +371,6 @@ def _standing(
     """
     nodes, size = shape
     rows, stand = (one.reshape(shape) for one in behind(place, nodes * size, units))
-    if units is None:
-        return rows, stand
     voices = np.bincount(place, _voices(node, units), nodes * size).reshape(shape)
     held, whose = behind(node, nodes, units)
     usual = np.maximum(held / np.maximum(whose, 1), 1)[:, None]

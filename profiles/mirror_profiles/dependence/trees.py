@@ -47,12 +47,13 @@ class Splits:
         return found
 
     @property
-    def depth(self) -> int:
-        """How many splits the lowest leaf lies below the root."""
-        found, level = 0, np.zeros(1, dtype=np.int64)
-        while len(inner := level[self.feature[level] != _LEAF]):
-            level = np.concatenate([self.left[inner], self.left[inner] + 1])
-            found += 1
+    def levels(self) -> list[np.ndarray]:
+        """The nodes of each level in the order of their numbers, from the root down."""
+        found, level = list[np.ndarray](), np.zeros(1, dtype=np.int64)
+        while len(level):
+            found.append(level)
+            left = self.left[level[self.feature[level] != _LEAF]]
+            level = np.stack([left, left + 1], axis=1).ravel()
         return found
 
     @property
@@ -77,7 +78,7 @@ class Routes:
         self._threshold = np.where(leaf, np.iinfo(np.int16).max, splits.threshold).astype(np.int16)
         # a leaf leads to itself, so that all rows take as many steps as the lowest need
         self._next = np.where(leaf, np.arange(len(leaf)), splits.left).astype(np.int64)
-        self._depth = splits.depth
+        self._depth = len(splits.levels) - 1
 
     def node(self, features: np.ndarray) -> np.ndarray:
         """Return the leaf that each row ends in, as a node, int64; ``features`` are groups, int16 of shape (features, rows)."""

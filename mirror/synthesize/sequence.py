@@ -20,6 +20,8 @@ from mirror_profiles.dependence import drawn_among, grids
 from mirror_profiles.profile import Aspect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mirror.plan import ColumnPlan
     from mirror.synthesize import Synthesis
     from mirror.synthesize.rows import Rows
@@ -31,6 +33,8 @@ _SINCE = (*grids.CALENDAR_BEFORE, Aspect.PACE)
 _STEPS = (Aspect.STEP, Aspect.KIN_NEXT, Aspect.KIN_LEFT)
 _MEETING = (Aspect.KIN_MET, Aspect.KIN_LEFT, Aspect.KIN_NEXT)
 _FOLLOWING = (Aspect.BEFORE, Aspect.MEAN, Aspect.VARIETY, *_STEPS, *_RANKED, *_SINCE)
+_ONCE_A_STEP = frozenset((Aspect.BEFORE, Aspect.MEAN, Aspect.VARIETY, Aspect.STEP, *_MEETING, *_SINCE))
+"""What is known of a row from when it is first asked for, and takes longer to find than to keep until the row is drawn."""
 _VALUED = (*grids.CALENDAR, Aspect.STEP, *_SINCE)
 
 
@@ -64,6 +68,10 @@ class Sequence:
         """Where a category may be one of an earlier row: how likely that is without a look at them."""
         self._held: dict[str, np.ndarray] = {}
         """Which codes each owner's earlier rows have, where that is asked for, bool of shape (owners, codes)."""
+        self._now: dict[tuple[object, ...], np.ndarray] = {}
+        """What was found of the rows that are drawn at once, while they are."""
+        self._here, self._at = np.arange(size), np.arange(size)
+        """The rows that are drawn at once, and where among them each of them is."""
         self._place, self._size = np.zeros(size, dtype=np.int64), np.ones(size, dtype=np.int64)
         if rows.plan.owner is not None:
             self._place, self._size = ranks(rows.owners)
@@ -101,6 +109,7 @@ class Sequence:
         self._give()
         steps = self._steps() if follows and rows.plan.owner is not None else [np.arange(len(rows))]
         for here in steps:
+            self._here, self._at[here], self._now = here, np.arange(len(here)), {}
             for one in self.columns:
                 self._column(one, here)
             for name, codes in self._held.items():
@@ -385,12 +394,28 @@ class Sequence:
 
     def _met(self, foreign_key: str, by: str, column: str, here: np.ndarray) -> np.ndarray:
         """Return the codes of a column in the kin that rows meet, 0 where they meet nobody."""
-        meeting, kin = self._meeting(foreign_key, by), self._rows.kin(foreign_key)
-        if meeting is None or kin is None or not len(kin.rows):
+        kin = self._rows.kin(foreign_key)
+        if kin is None or not len(kin.rows):
             return np.zeros(len(here), dtype=np.int16)
-        values = np.where(self.codes[by][here] > 0, self.values[by][here].astype(float), np.nan)
-        row = meeting.met(self._rows.owners[here], values)
+        row = self._once_a_step((foreign_key, by), here, lambda rows: self._met_row(foreign_key, by, rows))
         return np.where(row >= 0, kin.rows.codes(column)[row], 0).astype(np.int16)
+
+    def _met_row(self, foreign_key: str, by: str, here: np.ndarray) -> np.ndarray:
+        """Return which row of the kin rows meet, -1 where they meet nobody."""
+        meeting = self._meeting(foreign_key, by)
+        if meeting is None:
+            return np.full(len(here), -1)
+        values = np.where(self.codes[by][here] > 0, self.values[by][here].astype(float), np.nan)
+        return meeting.met(self._rows.owners[here], values)
+
+    def _once_a_step(
+        self, what: tuple[object, ...], here: np.ndarray, find: Callable[[np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Return what is found of some of the rows that are drawn at once: of all of them when it is first asked for."""
+        if what not in self._now:
+            self._now[what] = find(self._here)
+        found = self._now[what]
+        return found if len(here) == len(found) else found.take(self._at.take(here))
 
     def _step(self, name: str, here: np.ndarray) -> np.ndarray:
         before = self._last(name, here)
@@ -468,13 +493,19 @@ class Sequence:
 
     def _seen(self, explainer: Explainer, here: np.ndarray) -> np.ndarray:
         """Return the codes of what explains a column, for rows."""
+        if explainer.aspect not in _ONCE_A_STEP:
+            return self._found(explainer, here)
+        what = explainer.column, explainer.foreign_key, explainer.aspect, explainer.by
+        return self._once_a_step(what, here, lambda rows: self._found(explainer, rows))
+
+    def _found(self, explainer: Explainer, here: np.ndarray) -> np.ndarray:
         name = str(explainer.column)
         if explainer.aspect in _MEETING:
             return self._of_kin_met(explainer, here)
         if explainer.foreign_key is None and name in self._by_name:
             match explainer.aspect:
                 case Aspect.VALUE:
-                    return self.codes[name][here]
+                    return self.codes[name].take(here)
                 case Aspect.BEFORE:
                     return np.where(self._place[here] > 0, self.codes[name][here - 1], 0).astype(np.int16)
                 case Aspect.MEAN:
@@ -498,7 +529,7 @@ class Sequence:
         place = (explainer.column, explainer.foreign_key, explainer.aspect)
         if place not in self._fixed:
             self._fixed[place] = self._rows.explaining(explainer)
-        return self._fixed[place][here]
+        return self._fixed[place].take(here)
 
     def _mean(self, name: str, here: np.ndarray) -> np.ndarray:
         before = here - 1

@@ -58,10 +58,9 @@ def paced(ticks: np.ndarray) -> np.ndarray:
 
 def averaged(places: np.ndarray) -> np.ndarray:
     """Return the codes of places between 0 and 1, int16; 0 for NaN."""
-    there = ~np.isnan(places)
-    return np.where(there, 1 + np.floor(np.where(there, places, 0) * MEAN_CODES).clip(0, MEAN_CODES - 1), 0).astype(
-        np.int16
-    )
+    codes = np.minimum(np.floor(np.maximum(places, 0) * MEAN_CODES), MEAN_CODES - 1) + 1
+    # of a number and NaN fmax takes the number
+    return np.fmax(codes, 0).astype(np.int16)
 
 
 def months(micros: np.ndarray, there: np.ndarray) -> np.ndarray:

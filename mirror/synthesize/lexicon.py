@@ -276,7 +276,7 @@ def _sampled(generator: Generator, method: Callable[[], object]) -> Words:
 
 
 def _tidy(text: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"\s*,?\s*\n\s*", ", ", text)).strip()
+    return " ".join((re.sub(r"\s*,?\s*\n\s*", ", ", text) if "\n" in text else text).split())
 
 
 _SHAPES = 12

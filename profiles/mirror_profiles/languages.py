@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -73,28 +74,49 @@ def locale_of(sample: pa.Array, *, k: int) -> str | None:
     total = len(values)
     if total < max(k, 1):
         return None
-    foreign = values.filter(pc.match_substring_regex(values, r"[^\x00-\x7f]"))
+    # each value is looked at once, however many rows hold it
+    seen = _Counted.of(values)
+    foreign = seen.matching(r"[^\x00-\x7f]")
     least = max(k, 1, _LEAST_SHARE * total)
-    if len(foreign):
+    if foreign.rows:
         for locale, letters in _SCRIPTS:
-            if _count(foreign, letters) >= least:
+            if foreign.matching(letters).rows >= least:
                 return locale
-    return _latin(values, foreign, least)
+    return _latin(seen, foreign, least)
 
 
-def _count(values: pa.Array, pattern: str) -> int:
-    return int(pc.sum(pc.match_substring_regex(values, pattern)).as_py() or 0)
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Distinct values, and how many rows hold each."""
+
+    values: pa.Array
+    counts: pa.Array
+
+    @classmethod
+    def of(cls, values: pa.Array) -> _Counted:
+        found = pc.value_counts(values)
+        return cls(found.field("values"), found.field("counts"))
+
+    @property
+    def rows(self) -> int:
+        return int(pc.sum(self.counts).as_py() or 0)
+
+    def matching(self, pattern: str) -> _Counted:
+        """Return those in which a pattern is found."""
+        found = pc.match_substring_regex(self.values, pattern)
+        return _Counted(self.values.filter(found), self.counts.filter(found))
 
 
-def _latin(values: pa.Array, foreign: pa.Array, least: float) -> str | None:
+def _latin(seen: _Counted, foreign: _Counted, least: float) -> str | None:
     """Choose the language whose letters explain the most values, words deciding between equals."""
     scores = np.zeros(len(_LATIN))
+    rows = foreign.rows
     for i, (_, letters, words) in enumerate(_LATIN):
         known = letters + letters.upper()
-        explained = len(foreign) - _count(foreign, f"[^\\x00-\\x7f{known}]") if len(foreign) else 0
-        if len(foreign) >= least and explained < 0.85 * len(foreign):
+        explained = rows - foreign.matching(f"[^\\x00-\\x7f{known}]").rows if rows else 0
+        if rows >= least and explained < 0.85 * rows:
             continue
-        worded = _count(values, rf"(?i)(^|\W)({words})(\W|$)")
+        worded = seen.matching(rf"(?i)(^|\W)({words})(\W|$)").rows
         if explained + worded < least or (explained < least and worded < 2 * least):
             continue
         scores[i] = explained + worded

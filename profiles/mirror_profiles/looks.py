@@ -145,21 +145,26 @@ _FEW_NAMES = 20
 
 
 def _name(values: Sequence[str], least: float) -> Reading | None:
-    known = lexicon()
     folded = [" ".join(_PARTICLES.sub(" ", _TITLES.sub(" ", plain(one))).split()).strip(" .,") for one in values]
     if sum(_FIRM.search(one) is not None for one in folded) > 0.1 * len(folded):
         return None
     words = [re.split(r"[ ,]+", one) for one in folded if one]
     if len(words) < 0.9 * len(folded):
         return None
+    single = sum(len(one) == 1 for one in words) >= 0.75 * len(words)
+    if (single and len(words) < _FEW_NAMES) or (
+        not single and sum(2 <= len(one) <= 5 for one in words) < 0.8 * len(words)
+    ):
+        return None
+    known = lexicon()
     places = sum(one in known.places for one in folded) / len(folded)
-    if sum(len(one) == 1 for one in words) >= 0.75 * len(words):
+    if single:
         given, family = (_known(words, names) for names in (known.given, known.family))
-        if max(given, family) < max(least, places) or len(words) < _FEW_NAMES:
+        if max(given, family) < max(least, places):
             return None
         meaning = Meaning.GIVEN_NAME if given >= family else Meaning.FAMILY_NAME
         return Reading(meaning, 0.75, "values are names of people")
-    if sum(2 <= len(one) <= 5 for one in words) < 0.8 * len(words) or places > least:
+    if places > least:
         return None
     whole = sum(_is_name(one, known.given, known.family) for one in words) / len(words)
     begun = sum(one[0].split("-")[0] in known.given or one[-1] in known.given for one in words) / len(words)
@@ -181,8 +186,6 @@ def _is_name(words: Sequence[str], given: Collection[str], family: Collection[st
 
 
 def _account(values: Sequence[str], least: float) -> Reading | None:
-    known = lexicon()
-    names = known.given | known.family
     plainly = sum(one.isalpha() for one in values)
     if (
         len(values) < 20
@@ -190,6 +193,8 @@ def _account(values: Sequence[str], least: float) -> Reading | None:
         or sum(len(re.split("[._-]", one)) > 2 for one in values) > 0.2 * len(values)
     ):
         return None
+    known = lexicon()
+    names = known.given | known.family
     if sum(_is_account(plain(one), names) for one in values) >= least * len(values):
         return Reading(Meaning.USERNAME, 0.7, "values are made of names and digits")
     return None

@@ -325,7 +325,7 @@ def _runs(units: np.ndarray, low: np.ndarray, *, k: int) -> tuple[np.ndarray, np
     where even the whole row is short of ``k`` its entries are one run, and 0 is said.
     """
     rows, size = units.shape
-    added = np.where(low, units, 0).T.copy()
+    added = np.where(low, units, 0.0).T.copy()
     run = np.empty((size, rows), dtype=np.int64)
     held, number = np.zeros(rows), np.zeros(rows, dtype=np.int64)
     for mine, more in zip(run, added, strict=True):
@@ -333,7 +333,7 @@ def _runs(units: np.ndarray, low: np.ndarray, *, k: int) -> tuple[np.ndarray, np
         held += more
         full = held >= k
         number += full
-        held *= ~full
+        held[full] = 0
     # the last run is short of k: it joins the one before
     least = np.maximum(number, 1)
     return (np.minimum(run, least - 1) + (np.cumsum(least) - least)).T, number

@@ -117,9 +117,10 @@ def _leaves(
 ) -> Iterator[tuple[str, object, Released | None]]:
     """Yield the leaves that need a tag, with the place of each; hold names against the schema's."""
     if isinstance(node, tuple):
-        if node and all(isinstance(one, str | int | float) for one in node):
-            # as many leaves as are of one kind
-            yield from ((place, one, tag) for one in {type(one): one for one in node}.values())
+        # as many leaves as are of one kind
+        kinds = {type(one): one for one in node}
+        if kinds and all(issubclass(kind, str | int | float) for kind in kinds):
+            yield from ((place, one, tag) for one in kinds.values())
             return
         for number, one in enumerate(node):
             yield from _leaves(one, f"{place}[{number}]", tag, names)

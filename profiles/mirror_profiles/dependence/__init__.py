@@ -234,7 +234,7 @@ def _features(target: np.ndarray, candidates: Sequence[Candidate], some: np.ndar
         if candidate.nominal:
             # the first axis of correspondence analysis with the target
             order = _along(table[1:].astype(float))
-        most = int(np.clip(np.sqrt(rows), 4, _MOST_NOMINAL if candidate.nominal else _MOST_GROUPS))
+        most = int(min(max(rows**0.5, 4), _MOST_NOMINAL if candidate.nominal else _MOST_GROUPS))
         groups = _groups(counts, order, most, k=k, tails=not candidate.nominal)
         told = _told(_merged(table, groups), logs)
         if told > 0:
@@ -296,8 +296,9 @@ def _table(codes: np.ndarray, size: int, target: np.ndarray, classes: int) -> np
 def _merged(table: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return a table of codes as one of their groups, of those that hold any code."""
     order = np.argsort(groups, kind="stable")
-    first = np.flatnonzero(np.diff(groups[order], prepend=-1))
-    return np.asarray(np.add.reduceat(table[order], first, axis=0))
+    along = groups.take(order)
+    first = np.append(0, np.flatnonzero(along[1:] != along[:-1]) + 1)
+    return np.asarray(np.add.reduceat(table.take(order, axis=0), first, axis=0))
 
 
 def _among(codes: np.ndarray, some: np.ndarray) -> np.ndarray:

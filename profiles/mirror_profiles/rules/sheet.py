@@ -43,6 +43,7 @@ class Sheet:
     _vectors: dict[str, Vector] = field(default_factory=dict)
     _codes: dict[str, np.ndarray] = field(default_factory=dict)
     _digits: dict[str, int | None] = field(default_factory=dict)
+    _glance: np.ndarray | None = None
 
     @property
     def rows(self) -> int:
@@ -118,7 +119,9 @@ class Sheet:
 
     def glance(self) -> np.ndarray:
         """Return some rows, evenly spread: what does not hold in them holds nowhere."""
-        return np.unique(np.linspace(0, max(self.rows - 1, 0), min(self.rows, _GLANCE)).astype(np.int64))
+        if self._glance is None:
+            self._glance = np.unique(np.linspace(0, max(self.rows - 1, 0), min(self.rows, _GLANCE)).astype(np.int64))
+        return self._glance
 
 
 _FEW = 30

@@ -12,8 +12,9 @@ import pyarrow as pa
 from mirror.checks import Domain
 from mirror.conditions import conditions
 from mirror.generators import Choice, Constant, Derived, Drawn, Finds, FromLists, Mask, Numbering, Scrambled
+from mirror.inclusion import matches
 from mirror.key_values import unique_generator
-from mirror.patterns import mask_of, matches
+from mirror.patterns import mask_of
 from mirror_connectors.errors import PlanError
 from mirror_profiles.rules.evaluate import Vector, fixed, passing
 from mirror_profiles.rules.kinds import AllOf, Among, Compares, Fixed, Holds, Like, Missing, MissingWhen, Value, read_by

@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mirror.inclusion import SIGNS, matches
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -24,15 +26,6 @@ _CLASSES = {
     ops.CATEGORY_SPACE: " ",
 }
 _PRINTABLE = "".join(map(chr, range(32, 127)))
-
-
-_SIGNS = {
-    "a": "abcdefghijklmnopqrstuvwxyz",
-    "A": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-    "9": "0123456789",
-    "h": "0123456789abcdef",
-}
-"""What each sign of a mask stands for, the one that is taken first at the head."""
 
 
 class _StrangeError(Exception):
@@ -64,7 +57,8 @@ def matching(pattern: str, rows: int, random: np.random.Generator, *, most: int 
 def mask_of(patterns: Sequence[str], rows: int, most: int) -> str | None:
     """Return a mask (see `mirror.key_values`) with at least ``rows`` values of at most ``most`` characters, all of which match the expressions.
 
-    None where the first of them has no such mask: literal letters that a mask takes for signs, or too few values.
+    None where the first of them has no such mask: literal letters that a mask takes for signs, or too few values; or where it is not known
+    of another that all texts of the mask match it.
 
     >>> mask_of(["^[a-z0-9_]{1,100}$"], 1000, 40)
     'aaa'
@@ -76,7 +70,7 @@ def mask_of(patterns: Sequence[str], rows: int, most: int) -> str | None:
             return None
         if len(mask) > most:
             return None
-        room = math.prod(len(_SIGNS.get(sign, "x")) for sign in mask)
+        room = math.prod(len(SIGNS.get(sign, "x")) for sign in mask)
         if room >= rows and all(matches(pattern, mask) for pattern in patterns):
             return mask
     return None
@@ -86,14 +80,14 @@ def _signs(tree: Any, more: int) -> Iterator[str]:  # noqa: ANN401  # the parser
     """Yield the signs of a mask, one for each character; where an expression leaves it open, ``more`` than the least."""
     for op, value in tree:
         match op:
-            case ops.LITERAL if chr(value) not in _SIGNS:
+            case ops.LITERAL if chr(value) not in SIGNS:
                 yield chr(value)
             case ops.ANY:
                 yield "a"
             case ops.IN:
                 chars = set(_chars(value))
-                able = [sign for sign, meant in _SIGNS.items() if chars.issuperset(meant)]
-                plain = sorted(chars - _SIGNS.keys())
+                able = [sign for sign, meant in SIGNS.items() if chars.issuperset(meant)]
+                plain = sorted(chars - SIGNS.keys())
                 if not able and not plain:
                     raise _StrangeError
                 yield (able or plain)[0]
@@ -106,15 +100,6 @@ def _signs(tree: Any, more: int) -> Iterator[str]:  # noqa: ANN401  # the parser
                 continue
             case _:
                 raise _StrangeError
-
-
-def matches(pattern: str, mask: str) -> bool:
-    """Say whether texts of a mask match: the first and the last of all signs, and one from the middle."""
-    texts = [
-        "".join(_SIGNS.get(sign, sign)[int(part * (len(_SIGNS.get(sign, sign)) - 1))] for sign in mask)
-        for part in (0, 0.5, 1)
-    ]
-    return bool(pc.all(pc.match_substring_regex(pa.array(texts), pattern)).as_py())
 
 
 def _some(

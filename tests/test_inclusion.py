@@ -77,14 +77,21 @@ def test_what_is_decided_is_what_every_text_shows(pattern: str, mask: str) -> No
     assert matches(pattern, mask) == all_match(pattern, mask)
 
 
-@given(patterns=st.lists(WHOLE, min_size=1, max_size=2), rows=st.integers(1, 400))
-def test_all_texts_of_a_mask_that_is_made_match_all_expressions(patterns: list[str], rows: int) -> None:
-    mask = mask_of(patterns, rows, 8)
-    assume(mask is not None and room(mask) <= _MOST_TEXTS)
-    assert mask is not None
-    assert room(mask) >= rows
-    assert len(mask) <= 8
-    assert all(all_match(pattern, mask) for pattern in patterns)
+SPELLED = st.sampled_from(
+    ["^[a-z]{1,3}$", "^[A-Z]-[0-9]{1,3}$", "^x_[0-9a-f]{2,4}$", "(?i)^[a-z][0-9]+$", "^[0-9]+(?:-b)?$"]
+)
+"""Expressions of which there are masks."""
+
+
+@given(first=SPELLED, second=SPELLED | WHOLE, rows=st.integers(1, 400))
+def test_all_texts_of_a_mask_that_is_made_match_all_expressions(first: str, second: str, rows: int) -> None:
+    mask = mask_of([first, second], rows, 6)
+    if mask is None:
+        assert first != second or rows > room("99A")
+        return
+    assert rows <= room(mask) <= _MOST_TEXTS
+    assert len(mask) <= 6
+    assert all(all_match(pattern, mask) for pattern in (first, second))
 
 
 @pytest.mark.parametrize(

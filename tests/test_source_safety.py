@@ -84,6 +84,32 @@ def test_a_statement_that_takes_too_long_is_given_up(server_url: str) -> None:
         connector.query(sa.select(sleep))
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
+def test_a_statement_on_a_file_that_takes_too_long_is_given_up(engine: str, tmp_path: Path) -> None:
+    """Whether it is a query or a relation that is read, before its first row or between its batches."""
+    url = embedded_url(engine, tmp_path / "x.db")
+    with contextlib.closing(driver(url)) as session:
+        count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT {} FROM n"
+        session.execute("CREATE TABLE one (i BIGINT)")
+        session.execute("INSERT INTO one VALUES (1)")
+        session.execute(f"CREATE VIEW sum_of_all AS {count.format('sum(i % 2) AS i')}")
+        session.execute(f"CREATE VIEW every AS {count.format('i')}")
+        session.commit()
+    with reader(f"{url}?statement_timeout=0.3") as connector:
+        found = {relation.name.table: relation for relation in connector.inspect()}
+        given_up = pytest.raises(ReadError, match=r"longer than allowed; .* \?statement_timeout=")
+        with given_up:
+            connector.query(sa.select(sa.func.count()).select_from(sa.table("every")))
+        with given_up:
+            connector.count(found["sum_of_all"])
+        with given_up:
+            list(connector.read(found["sum_of_all"]))
+        with given_up:
+            for _ in connector.read(found["every"]):
+                pass
+        assert [batch.to_pylist() for batch in connector.read(found["one"])] == [[{"i": 1}]]
+
+
 @pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
 @pytest.mark.parametrize("option", ["lock_timeout=soon", "lock_timeout=-1", "lock_timeout=0", "statement_timeout=nan"])
 def test_patience_is_a_number_of_seconds(scheme: str, option: str) -> None:

@@ -19,6 +19,7 @@ from mirror_connectors.duckdb_catalog import nested, read_catalog, read_objects
 from mirror_connectors.duckdb_load import DuckdbLoad
 from mirror_connectors.errors import ConnectError, ReadError, UnsupportedError
 from mirror_connectors.files import file_identity, file_of, partial_beside, publish, remove_database, why_unusable
+from mirror_connectors.limits import Allowance, limits_of
 from mirror_connectors.schema import Column, Finding, ObjectKind, Relation, RelationKind, Schema, parent_left_out
 from mirror_connectors.translation import translate
 
@@ -45,7 +46,8 @@ _SETTINGS = (
 class DuckdbConnector:
     """One DuckDB file; see `mirror_connectors.base.Connector`.
 
-    While one process reads a file no other can write it, so every session that is read-only sees one state.
+    While one process reads a file no other can write it, so every session that is read-only sees one state. ``?statement_timeout=`` in the
+    URL says how many seconds one of its statements may take; see `Limits`.
     """
 
     engine = Engine.DUCKDB
@@ -55,6 +57,7 @@ class DuckdbConnector:
         self.shown_url = sql.shown_url(url)
         self._path = file_of(url, source=source)
         self._read_only = read_only
+        self._limits, _ = limits_of(url, shown_url=self.shown_url, read_only=read_only)
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._spilled: weakref.finalize[..., DuckdbConnector] | None = None
         self._cursors: dict[duckdb.DuckDBPyConnection, pa.RecordBatchReader | None] = {}
@@ -127,7 +130,8 @@ class DuckdbConnector:
     @contextmanager
     def _cursor(self, what: str) -> Iterator[duckdb.DuckDBPyConnection]:
         """Lend a session of its own, for a connection gives one result at a time."""
-        with sql.reduced(ReadError, f"{what} of {self.shown_url} could not be read", duckdb.Error, pa.ArrowException):
+        said = (duckdb.Error, pa.ArrowException, OSError)  # Arrow's reader passes the driver's errors on as the last
+        with sql.reduced(ReadError, f"{what} of {self.shown_url} could not be read", *said):
             cursor = self._session().cursor()
             self._cursors[cursor] = None
             try:
@@ -138,7 +142,7 @@ class DuckdbConnector:
                 cursor.close()
 
     def _select(self, statement: str, what: str = "the catalog") -> list[tuple[Any, ...]]:
-        with self._cursor(what) as cursor:
+        with self._cursor(what) as cursor, Allowance(self._limits).running(cursor.interrupt):
             return cursor.execute(statement).fetchall()
 
     # ------------------------------------------------------------------------------------------------------ reading
@@ -203,10 +207,18 @@ class DuckdbConnector:
         rows = _table(relation) if sample is None else self._sampled(relation, sample)
         values = ", ".join(f"{_expression(c)} AS {sql.quoted(_PREPARER, c.name)}" for c in chosen)
         statement = f"SELECT {values} FROM {rows}"
-        with self._cursor(str(relation.name)) as cursor, cursor.sql(statement).to_arrow_reader(_BATCH) as reader:
+        allowed = Allowance(self._limits)
+        with self._cursor(str(relation.name)) as cursor:
+            with allowed.running(cursor.interrupt):
+                reader = cursor.sql(statement).to_arrow_reader(_BATCH)
             self._cursors[cursor] = reader
-            for batch in reader:
-                yield batch.cast(schema)
+            with reader:
+                while True:
+                    with allowed.running(cursor.interrupt):
+                        batch = next(reader, None)
+                    if batch is None:
+                        return
+                    yield batch.cast(schema)
 
     def _sampled(self, relation: Relation, sample: Sample) -> str:
         """Spell the FROM of a sample: a hash of the row's number is below a bound."""
@@ -226,7 +238,7 @@ class DuckdbConnector:
     def query(self, statement: Executable) -> pa.Table:
         """Run a SELECT; whole numbers come as int64 where they fit."""
         text, parameters = sql.compile(statement, sql.dialect(Engine.DUCKDB))
-        with self._cursor("a query") as cursor:
+        with self._cursor("a query") as cursor, Allowance(self._limits).running(cursor.interrupt):
             answer = cursor.sql(text, params=list(parameters) or None).to_arrow_table()
         selected = list(getattr(statement, "selected_columns", ()))
         if len(selected) != answer.num_columns:

@@ -1,14 +1,19 @@
-"""How long a session on a server may wait for a lock, and how long one of its statements may take."""
+"""How long a session may wait for a lock, and how long one of its statements may take."""
 
 from __future__ import annotations
 
 import math
+import threading
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mirror_connectors.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from sqlalchemy import URL
 
 _LOCK, _STATEMENT = "lock_timeout", "statement_timeout"
@@ -27,6 +32,41 @@ READING = Limits(lock=10, statement=3600)
 """Whoever owns the source comes first."""
 WRITING = Limits(lock=30, statement=0)
 """An index may take as long as it takes."""
+_AGAIN = 0.05
+"""Seconds after which a statement is interrupted once more: the first time it may not have begun."""
+
+
+class Allowance:
+    """What one statement of an engine without a bound of its own may still take.
+
+    Time runs while the engine works, and stands while its rows are used.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._left = limits.statement or math.inf
+
+    @contextmanager
+    def running(self, interrupt: Callable[[], None]) -> Iterator[None]:
+        """Let the engine work, and ``interrupt`` it from another thread when the time is over; then the driver raises what it does."""
+        if math.isinf(self._left):
+            yield
+            return
+        done = threading.Event()
+        watch = threading.Thread(target=_interrupted, args=(done, self._left, interrupt), daemon=True)
+        began = time.monotonic()
+        watch.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watch.join()
+            self._left = max(self._left - (time.monotonic() - began), 0)
+
+
+def _interrupted(done: threading.Event, seconds: float, interrupt: Callable[[], None]) -> None:
+    while not done.wait(seconds):
+        interrupt()
+        seconds = _AGAIN
 
 
 def limits_of(url: URL, *, shown_url: str, read_only: bool) -> tuple[Limits, URL]:

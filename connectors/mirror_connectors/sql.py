@@ -368,6 +368,7 @@ _CONNECTING = (
     ("database is locked", "another process holds the file"),
     ("not a database", "the file is not a database of this engine"),
     ("not a valid duckdb database", "the file is not a database of this engine"),
+    ("interrupted", _LONG),  # nobody but Mirror itself interrupts SQLite or DuckDB
     ("readonly database", "the database is open for reading only"),
     ("read-only mode", "the database is open for reading only"),
 )

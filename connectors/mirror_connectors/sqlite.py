@@ -18,6 +18,7 @@ from mirror_connectors import sql
 from mirror_connectors.base import Engine, Mode, Sample, writable_columns
 from mirror_connectors.errors import ConnectError, LoadError, ReadError, UnsupportedError
 from mirror_connectors.files import file_identity, file_of, partial_beside, publish, remove_database, why_unusable
+from mirror_connectors.limits import Allowance, limits_of
 from mirror_connectors.schema import (
     Column,
     Definition,
@@ -59,7 +60,8 @@ class SqliteConnector:
     """One SQLite file; see `mirror_connectors.base.Connector`.
 
     A read-only session holds one read transaction from its first query to `close`, during which writers without WAL
-    wait. ``?timeout=`` in the URL says for how many seconds it waits for them (5).
+    wait. ``?timeout=`` in the URL says for how many seconds it waits for them (5), ``?statement_timeout=`` how many one of its own
+    statements may take; see `Limits`.
     """
 
     engine = Engine.SQLITE
@@ -69,6 +71,7 @@ class SqliteConnector:
         self.shown_url = sql.shown_url(url)
         self._path = file_of(url, source=source)
         self._timeout = _seconds(url)
+        self._limits, _ = limits_of(url, shown_url=self.shown_url, read_only=read_only)
         self._read_only = read_only
         self._connection: sqlite3.Connection | None = None
 
@@ -129,9 +132,14 @@ class SqliteConnector:
         self, statement: str, parameters: Sequence[object] = (), *, what: str
     ) -> Iterator[list[tuple[Cell, ...]]]:
         with sql.reduced(ReadError, f"{what} of {self.shown_url} could not be read", sqlite3.Error):
-            cursor = self._session().execute(statement, cast("Any", parameters))
-            while rows := cursor.fetchmany(_BATCH):
+            connection, allowed = self._session(), Allowance(self._limits)
+            with allowed.running(connection.interrupt):
+                cursor = connection.execute(statement, cast("Any", parameters))
+                rows = cursor.fetchmany(_BATCH)
+            while rows:
                 yield rows
+                with allowed.running(connection.interrupt):
+                    rows = cursor.fetchmany(_BATCH)
 
     def _select(self, statement: str) -> Iterator[tuple[Value, ...]]:
         for rows in self._rows(statement, what="the catalog"):
@@ -259,9 +267,11 @@ class SqliteConnector:
         text, parameters = sql.compile(statement, sql.dialect(Engine.SQLITE))
         what = f"a query on {self.shown_url} failed"
         with sql.reduced(ReadError, what, sqlite3.Error):
-            cursor = self._session().execute(text, cast("Any", parameters))
-            names = [part[0] for part in cursor.description]
-            rows = cursor.fetchall()
+            connection = self._session()
+            with Allowance(self._limits).running(connection.interrupt):
+                cursor = connection.execute(text, cast("Any", parameters))
+                names = [part[0] for part in cursor.description]
+                rows = cursor.fetchall()
         selected = list(getattr(statement, "selected_columns", ()))
         types = [c.type for c in selected] if len(selected) == len(names) else [sa.types.NullType()] * len(names)
         values = list(zip(*rows, strict=True)) if rows else [()] * len(names)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 
 from mirror.metrics import integrity
+from mirror.metrics.anew import made_anew
 from mirror.metrics.fan_outs import fan_out_similarity
 from mirror.metrics.marginals import column_scores
 from mirror.metrics.placed import Placed, column_place, place
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from mirror_connectors.base import Connector
     from mirror_connectors.schema import Column, Exclusion, ForeignKey, Index, Key, RelationName
     from mirror_profiles.profile import Agreement, Profile
+    from mirror_profiles.rules.kinds import Rule
 
 T = TypeVar("T")
 
@@ -266,10 +268,21 @@ class _World:
 
     # ------------------------------------------------------------------------------------------------------- rules
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that the rows are to obey: those of the plan, or without one all that were found."""
+        if self.plan is not None:
+            return self.plan.rules
+        return tuple(found.rule for found in self.profile.rules if not found.exceptions)
+
+    @property
+    def anew(self) -> frozenset[tuple[RelationName, str]]:
+        """The columns whose single values are the mirror's own."""
+        return made_anew(self.profile, self.rules)
+
     def obey(self) -> Iterator[Check]:
-        """Check the rules that the rows are to obey: those of the plan, or without one all that were found."""
-        found = (found.rule for found in self.profile.rules if not found.exceptions)
-        for rule in found if self.plan is None else self.plan.rules:
+        """Check the rules that the rows are to obey."""
+        for rule in self.rules:
             name = relation_of(rule)
             where = f"{name}: {spell(rule)}"
             placed = self.placed.get(name)
@@ -296,7 +309,8 @@ class _World:
         for column in ruled:
             self._note(column_place(name, column), "not scored: a rule makes its values, not the profile")
         learned = replace(profiled, columns=tuple(c for c in profiled.columns if c.name not in ruled))
-        values, notes = column_scores(placed, learned)
+        anew = {column for relation, column in self.anew if relation == name}
+        values, notes = column_scores(placed, learned, anew)
         self.findings.extend(notes)
         for where, value in values:
             yield Score("marginal", where, value, self.config.compare.marginals)

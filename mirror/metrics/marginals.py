@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,14 +14,20 @@ from mirror.metrics.placed import column_place
 from mirror_connectors.base import Sample
 from mirror_connectors.schema import Finding
 from mirror_profiles import columns
-from mirror_profiles.columns.kinds import Categorical, Empty, Marginal, Numeric, Opaque, Text
+from mirror_profiles.columns import numeric
+from mirror_profiles.columns.kinds import Categorical, Empty, Marginal, Numeric, Opaque, Temporal, Text
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from mirror.metrics.placed import Placed
     from mirror_profiles.profile import ColumnProfile, RelationProfile
 
 _SAMPLE = 200_000
 """Most rows of a relation that are read; a share is then known to about 1/1000."""
+
+_RANGES = 20
+"""Ranges of about equal share in which numbers are compared that follow from others which are drawn anew."""
 
 _STRANGE = 1
 """One code more than a marginal has: values that it can never give. Nothing of the released distribution lies there."""
@@ -62,12 +68,17 @@ class Tally:
         return codes
 
 
-def tally(profile: ColumnProfile) -> Tally | None:
+def tally(profile: ColumnProfile, *, anew: bool = False) -> Tally | None:
     """Begin to count a column's outcomes; None when its profile says nothing to compare with.
 
-    Of text with a meaning and of opaque values the lengths are compared, if released; of identifiers the NULLs.
+    Of text with a meaning and of opaque values the lengths are compared, if released; of identifiers the NULLs; of numbers and times that
+    are ``anew`` (see `made_anew`) not single values, but ranges.
     """
     match profile.marginal:
+        case Numeric() as marginal if anew:
+            return Tally(profile, numeric.in_ranges(marginal, _RANGES))
+        case Temporal() as marginal if anew:
+            return Tally(profile, replace(marginal, ticks=numeric.in_ranges(marginal.ticks, _RANGES)))
         case Empty(withheld=True):
             return None
         case Text(lengths=Numeric() as lengths) | Opaque(lengths=Numeric() as lengths):
@@ -101,15 +112,16 @@ def _lengths(values: pa.Array) -> pa.Array:
 
 
 def column_scores(
-    placed: Placed, profile: RelationProfile
+    placed: Placed, profile: RelationProfile, anew: Collection[str] = ()
 ) -> tuple[tuple[tuple[str, float], ...], tuple[Finding, ...]]:
     """Score the profiled columns of a relation on a sample of its rows: where and how like, and what was not scored.
 
-    A relation that had rows and has none in the target scores 0. Raises ReadError.
+    ``anew`` are columns of which no single value needs to be one of the source's. A relation that had rows and has none in the target
+    scores 0. Raises ReadError.
     """
     if not profile.rows:
         return (), ()
-    reader = _Reader(placed, profile)
+    reader = _Reader(placed, profile, anew)
     total = placed.connector.count(placed.target)
     sample = Sample(_SAMPLE) if total > _SAMPLE else None
     wanted = [placed.twin(name).name for name in reader.columns]
@@ -126,12 +138,12 @@ def column_scores(
 class _Reader:
     """Tallies all columns of one relation, batch by batch."""
 
-    def __init__(self, placed: Placed, profile: RelationProfile) -> None:
+    def __init__(self, placed: Placed, profile: RelationProfile, anew: Collection[str]) -> None:
         self._placed = placed
         self.tallies: dict[str, Tally] = {}
         self.findings: list[Finding] = []
         for column in profile.columns:
-            found = tally(column)
+            found = tally(column, anew=column.name in anew)
             if found is not None:
                 self.tallies[column.name] = found
 

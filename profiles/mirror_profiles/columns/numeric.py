@@ -248,6 +248,25 @@ def mean(marginal: Numeric) -> float:
     return float(outcomes @ np.asarray(marginal.weights))
 
 
+def in_ranges(marginal: Numeric, ranges: int) -> Numeric:
+    """Return the distribution in at most so many ranges of about equal share, without single values."""
+    atoms, edges = np.asarray(marginal.atoms, float), np.asarray(marginal.edges, float)
+    weights = np.asarray(marginal.weights, float)
+    points = np.unique([*atoms, *edges])
+    if not len(points):
+        return marginal
+    low, high = edges[:-1], edges[1:]
+    width = np.where(high > low, high - low, 1.0)
+    inside = np.where(high > low, ((points[:, None] - low) / width).clip(0, 1), points[:, None] > low)
+    below = (points[:, None] > atoms) @ weights[: len(atoms)] + inside @ weights[len(atoms) :]
+    cuts = np.searchsorted(below, np.linspace(0, weights.sum(), ranges + 1)[1:-1])
+    chosen = np.unique([0, *cuts.clip(0, len(points) - 1), len(points) - 1])
+    if len(chosen) == 1:
+        chosen = np.repeat(chosen, 2)
+    shares = np.diff(np.append(below[chosen[:-1]], weights.sum()))
+    return Numeric((), tuple(points[chosen].tolist()), tuple(shares.tolist()), marginal.decimals)
+
+
 def decimals_of(values: np.ndarray, type_: pa.DataType, *, k: int, units: np.ndarray | None = None) -> int | None:
     """Return how many digits after the point the numbers keep: by type for whole numbers, by looking for the others.
 

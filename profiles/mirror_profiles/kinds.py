@@ -92,7 +92,11 @@ def _clustered(matrix: np.ndarray, wanted: int, units: np.ndarray | None, *, k: 
 
 
 def _distances(matrix: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    return np.asarray(((matrix[:, None, :] - centres[None, :, :]) ** 2).sum(2))
+    """Return the squared distance of each point to each centre, float64 of shape (points, centres)."""
+    found = np.zeros((len(matrix), len(centres)))
+    for of_points, of_centres in zip(matrix.T, centres.T, strict=True):
+        found += (of_points[:, None] - of_centres) ** 2
+    return found
 
 
 def _numbered(mine: np.ndarray, some: np.ndarray, parents: int) -> np.ndarray | None:

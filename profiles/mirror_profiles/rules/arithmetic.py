@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,8 @@ _MOST_NUMBERS = 40
 _MOST_IN_THREES = 14
 _GLANCE = 64
 _LEAST_DISTINCT = 5
+_AT_ONCE = 64
+"""Terms that are looked at together."""
 _SLACK = 1e-9
 
 
@@ -36,20 +38,34 @@ def equations(sheet: Sheet) -> Iterator[Found]:
     every, known = np.stack([values[name] for name in names]), np.stack([there[name] for name in names])
     slack = np.array([0.0 if (digits := sheet.digits(name)) is None else 0.5 * 10.0**-digits for name in names])
     seen: list[Found] = []
-    for term in terms(names):
-        made = total(term.products, values, len(rows))
-        operands = columns_of(term)
-        both = known & np.logical_and.reduce([there[name] for name in operands])
-        off = np.abs(every - made) > slack[:, None] + _SLACK * np.maximum(1.0, np.abs(made))
-        wrong, judged = (off & both).sum(1), both.sum(1)
-        for place in np.flatnonzero((judged > 0) & (wrong <= 2 * MOST_EXCEPTIONS * judged)):
-            name = names[place]
+    candidates = terms(names)
+    while some := tuple(islice(candidates, _AT_ONCE)):
+        made = np.stack([total(term.products, values, len(rows)) for term in some])
+        both = np.stack([np.logical_and.reduce([there[name] for name in columns_of(term)]) for term in some])
+        right = _plausible(every, known, slack, made, both)
+        for term, name in ((some[at], names[place]) for at, place in np.argwhere(right)):
+            operands = columns_of(term)
             if name in operands or _said(seen, name, sorted(operands)):
                 continue
             found = _confirmed(sheet, name, term)
             if found is not None:
                 seen.append(found)
                 yield found
+
+
+def _plausible(
+    every: np.ndarray, known: np.ndarray, slack: np.ndarray, made: np.ndarray, there: np.ndarray
+) -> np.ndarray:
+    """Say which terms may make which columns, bool of shape (terms, columns).
+
+    ``every`` and ``known`` are numbers and where there are any, of shape (columns, rows), ``slack`` the rounding of each column; ``made`` and
+    ``there`` are the same of terms.
+    """
+    both = known & there[:, None]
+    allowed = slack[:, None] + (_SLACK * np.maximum(1.0, np.abs(made)))[:, None]
+    off = np.abs(every - made[:, None]) > allowed
+    wrong, judged = (off & both).sum(2), both.sum(2)
+    return np.asarray((judged > 0) & (wrong <= 2 * MOST_EXCEPTIONS * judged))
 
 
 def terms(names: Sequence[str]) -> Iterator[Sum]:
@@ -78,10 +94,10 @@ def total(products: Sequence[Product], values: Mapping[str, np.ndarray], rows: i
     """Return a sum of products over arrays of numbers, shape (rows,)."""
     found = np.zeros(rows)
     for product in products:
-        part = np.full(rows, product.factor)
+        part: np.ndarray | float = product.factor
         for name in product.columns:
             part = part * values[name]
-        found = found + part
+        found += part
     return found
 
 

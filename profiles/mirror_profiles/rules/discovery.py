@@ -56,25 +56,31 @@ def discover(
     where it is no unit of its own.
     """
     found: list[Found] = []
+    # what is found out about columns of many rows is not kept from key to key: it would take as much memory again as they do
+    sheets = {
+        name: _sheet(schema, name, table, secret, units.get(name), k)
+        for name, table in tables.items()
+        if table.num_rows <= _MOST_ROWS
+    }
+
+    def sheet_of(name: RelationName) -> Sheet:
+        return sheets[name] if name in sheets else _sheet(schema, name, tables[name], secret, units.get(name), k)
+
     for name, table in tables.items():
         if name not in copied and table.num_columns:
-            rows = np.unique(np.linspace(0, max(table.num_rows - 1, 0), min(table.num_rows, _MOST_ROWS)).astype(int))
-            some, whose = table, units.get(name)
-            if len(rows) < table.num_rows:
-                some, whose = table.take(rows), None if whose is None else whose[rows]
-            found += within(_sheet(schema, name, some, secret, whose, k))
+            found += within(
+                sheets[name] if name in sheets else _sample(schema, name, table, secret, units.get(name), k)
+            )
     for key in schema.foreign_keys:
         rows_ = parents.get(str(key))
         if rows_ is None or key.child in copied:
             continue
-        child, parent = (
-            _sheet(schema, name, tables[name], secret, units.get(name), k) for name in (key.child, key.parent)
-        )
+        child, parent = sheet_of(key.child), sheet_of(key.parent)
         tied = Tied(key, child, parent, rows_, whole=key.child in whole and key.parent in whole)
         found += [one for one in between(tied, found) if not (isinstance(one.rule, Totals) and key.parent in copied)]
     made = set(whole) - set(copied)
     for name in sorted({key.parent for key in schema.foreign_keys} & set(tables) & made, key=str):
-        shared = subtypes(schema, _sheet(schema, name, tables[name], secret, units.get(name), k), parents, made)
+        shared = subtypes(schema, sheet_of(name), parents, made)
         found += [shared] if shared is not None else []
     linked = {(key.child, mine) for key in schema.foreign_keys for mine, _ in key.same}
     return tuple(_strongest(found, linked))
@@ -99,6 +105,19 @@ def _sheet(
     }
     hidden = frozenset(column for column in arrays if (name, column) in secret)
     return Sheet(name, arrays, k, frozenset(kept), hidden, units)
+
+
+def _sample(
+    schema: Schema,
+    name: RelationName,
+    table: pa.Table,
+    secret: Collection[tuple[RelationName, str]],
+    units: np.ndarray | None,
+    k: int,
+) -> Sheet:
+    """Return as many rows as are looked at, evenly spread."""
+    rows = np.unique(np.linspace(0, table.num_rows - 1, _MOST_ROWS).astype(int))
+    return _sheet(schema, name, table.take(rows), secret, None if units is None else units[rows], k)
 
 
 def _strongest(found: Sequence[Found], linked: set[tuple[RelationName, str]]) -> list[Found]:

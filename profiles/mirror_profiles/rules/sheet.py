@@ -65,8 +65,12 @@ class Sheet:
         if name not in self._codes:
             column = self.vector(name)
             _, codes = np.unique(column.values, return_inverse=True)
-            codes = np.where(column.there, codes, codes.max(initial=0) + 1)
-            self._codes[name] = np.unique(codes, return_inverse=True)[1]
+            if not column.there.all():
+                codes = np.where(column.there, codes, codes.max(initial=0) + 1)
+                # what stands where there is no value may be no other row's value
+                held = np.bincount(codes) > 0
+                codes = (np.cumsum(held) - 1)[codes]
+            self._codes[name] = codes
         return self._codes[name]
 
     def enough(self, rows: np.ndarray, times: int = 1) -> bool:

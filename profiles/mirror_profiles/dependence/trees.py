@@ -195,49 +195,60 @@ class _Search:
 
     def best(self, rows: _Rows, level: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Return for each of a level's nodes the feature to split by (-1: none) and the threshold, int64, or None when none is to be split."""
-        # of the many nodes of a deep level most are too small to be split: only the others are looked at
-        able = np.bincount(rows.node, minlength=level) >= 2 * self.least
-        which, at = np.full(level, _LEAF), np.zeros(level, dtype=np.int64)
-        which[able], at[able] = self._best(rows.among(able), int(np.count_nonzero(able)))
-        return (which, at) if (which != _LEAF).any() else None
-
-    def _best(self, rows: _Rows, level: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the same of nodes that are all large enough, and never None."""
-        best, which, at = np.zeros(level), np.full(level, _LEAF), np.zeros(level, dtype=np.int64)
-        # the classes come first: sums over the last, short axis of an array take several times as long
         entry = self.target.take(rows.number) * level + rows.node
         total = np.bincount(entry, minlength=self.classes * level).reshape(self.classes, level)
-        freedom = (total > 0).sum(0) - 1
-        mixed = freedom > 0
-        if not mixed.any():
-            return which, at
+        n, kinds = total.sum(0), np.count_nonzero(total, axis=0)
+        critical = _critical(kinds - 1)
+        # of the many nodes of a deep level most are too small to be split, or hold hardly anything but one class: the others are looked at, those
+        # of few classes by themselves, where classes count as the first, the second, ... that their node holds
+        able = (n >= 2 * self.least) & (2 * (self.logs[n] - self.logs[total].sum(0)) >= critical) & (kinds > 1)
+        place = (np.cumsum(total > 0, axis=0) - 1).ravel().take(entry)
+        which, at = np.full(level, _LEAF), np.zeros(level, dtype=np.int64)
+        few = kinds <= self.classes // 2
+        for mine in (able & few, able & ~few):
+            if mine.any():
+                inside = np.flatnonzero(mine.take(rows.node))
+                some = _Rows(rows.number.take(inside), (np.cumsum(mine) - 1).take(rows.node.take(inside)))
+                best, which[mine], at[mine] = self._best(
+                    some, place.take(inside), int(kinds[mine].max()), int(mine.sum())
+                )
+                which[np.flatnonzero(mine)[best < critical[mine]]] = _LEAF
+        return (which, at) if (which != _LEAF).any() else None
+
+    def _best(
+        self, rows: _Rows, target: np.ndarray, classes: int, level: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the likelihood ratio of the best split of each node, its feature and its threshold, for rows of so many classes."""
+        best, which, at = np.zeros(level), np.full(level, _LEAF), np.zeros(level, dtype=np.int64)
+        # the classes come first: sums over the last, short axis of an array take several times as long
+        entry = target * level + rows.node
+        total = np.bincount(entry, minlength=classes * level).reshape(classes, level)
         n, nodes = total.sum(0), np.arange(level)
         base = self.logs[n] - self.logs[total].sum(0)
-        for first, last in self._bundles(len(rows.number), level):
+        for first, last in self._bundles(len(rows.number), classes * level):
             starts = self.starts[first : last + 1] - self.starts[first]
             width = int(starts[-1])
             place = entry * width + starts[:-1, None]
             place += self.features[first:last].take(rows.number, axis=1)
-            low = np.bincount(place.ravel(), minlength=self.classes * level * width).reshape(-1, level, width)
+            low = np.bincount(place.ravel(), minlength=classes * level * width).reshape(classes, level, width)
             for start, end in pairwise(starts.tolist()):
                 np.cumsum(low[:, :, start:end], axis=2, out=low[:, :, start:end])
             gain = self._gain(low, total, n)
             threshold = gain.argmax(1)
             found = 2 * (gain[nodes, threshold] + base)
-            better = np.flatnonzero((found > best) & mixed)
+            better = np.flatnonzero(found > best)
             number = np.searchsorted(starts, threshold[better], side="right") - 1
             best[better], which[better], at[better] = found[better], first + number, threshold[better] - starts[number]
-        which[best < _critical(freedom)] = _LEAF
-        return which, at
+        return best, which, at
 
-    def _bundles(self, rows: int, level: int) -> Iterator[tuple[int, int]]:
-        """Yield from which feature to which all are looked at together: what few rows or few cells need is too little to be worth a call."""
-        most = self.starts + _LARGEST_TABLE // (self.classes * level)
+    def _bundles(self, rows: int, entries: int) -> Iterator[tuple[int, int]]:
+        """Yield from which feature to which all are looked at together, given the classes of all nodes: few rows are too little to be worth a call."""
+        most = self.starts + _LARGEST_TABLE // entries
         first, end = 0, len(self.features)
         while first < end:
             last = int(np.searchsorted(self.starts, most[first], side="right")) - 1
             last = max(min(last, first + _MOST_TOGETHER // max(rows, 1), end), first + 1)
-            if self.classes * level * int(self.starts[last] - self.starts[first]) <= _MOST_CELLS:
+            if entries * int(self.starts[last] - self.starts[first]) <= _MOST_CELLS:
                 yield first, last
             first = last
 

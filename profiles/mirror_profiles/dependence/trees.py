@@ -197,31 +197,30 @@ class _Search:
         """Return for each of a level's nodes the feature to split by (-1: none) and the threshold, int64, or None when none is to be split."""
         entry = self.target.take(rows.number) * level + rows.node
         total = np.bincount(entry, minlength=self.classes * level).reshape(self.classes, level)
-        n, kinds = total.sum(0), np.count_nonzero(total, axis=0)
+        n, there = total.sum(0), total > 0
+        kinds = there.sum(0)
         critical = _critical(kinds - 1)
-        # of the many nodes of a deep level most are too small to be split, or hold hardly anything but one class: the others are looked at, those
-        # of few classes by themselves, where classes count as the first, the second, ... that their node holds
-        able = (n >= 2 * self.least) & (2 * (self.logs[n] - self.logs[total].sum(0)) >= critical) & (kinds > 1)
-        place = (np.cumsum(total > 0, axis=0) - 1).ravel().take(entry)
-        which, at = np.full(level, _LEAF), np.zeros(level, dtype=np.int64)
+        # of the many nodes of a deep level most are too small to be split, or hold hardly anything but one class: only the others are looked at
+        able = (n >= 2 * self.least) & (kinds > 1) & (2 * (self.logs[n] - self.logs[total].sum(0)) >= critical)
+        # and those of few classes by themselves: there the classes of each node are numbered anew
+        number = np.cumsum(there, axis=0) - 1
         few = kinds <= self.classes // 2
-        for mine in (able & few, able & ~few):
-            if mine.any():
-                inside = np.flatnonzero(mine.take(rows.node))
-                some = _Rows(rows.number.take(inside), (np.cumsum(mine) - 1).take(rows.node.take(inside)))
-                best, which[mine], at[mine] = self._best(
-                    some, place.take(inside), int(kinds[mine].max()), int(mine.sum())
-                )
-                which[np.flatnonzero(mine)[best < critical[mine]]] = _LEAF
+        best, which, at = np.zeros(level), np.full(level, _LEAF), np.zeros(level, dtype=np.int64)
+        for some in (able & few, able & ~few):
+            if some.any():
+                best[some], which[some], at[some] = self._best(rows.among(some), number[:, some])
+        which[best < critical] = _LEAF
         return (which, at) if (which != _LEAF).any() else None
 
-    def _best(
-        self, rows: _Rows, target: np.ndarray, classes: int, level: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the likelihood ratio of the best split of each node, its feature and its threshold, for rows of so many classes."""
+    def _best(self, rows: _Rows, number: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the likelihood ratio of the best split of each node, its feature and its threshold.
+
+        ``number`` says as what each class counts, int64 of shape (classes, nodes).
+        """
+        classes, level = int(number.max()) + 1, number.shape[1]
         best, which, at = np.zeros(level), np.full(level, _LEAF), np.zeros(level, dtype=np.int64)
         # the classes come first: sums over the last, short axis of an array take several times as long
-        entry = target * level + rows.node
+        entry = number.ravel().take(self.target.take(rows.number) * level + rows.node) * level + rows.node
         total = np.bincount(entry, minlength=classes * level).reshape(classes, level)
         n, nodes = total.sum(0), np.arange(level)
         base = self.logs[n] - self.logs[total].sum(0)
@@ -237,12 +236,12 @@ class _Search:
             threshold = gain.argmax(1)
             found = 2 * (gain[nodes, threshold] + base)
             better = np.flatnonzero(found > best)
-            number = np.searchsorted(starts, threshold[better], side="right") - 1
-            best[better], which[better], at[better] = found[better], first + number, threshold[better] - starts[number]
+            one = np.searchsorted(starts, threshold[better], side="right") - 1
+            best[better], which[better], at[better] = found[better], first + one, threshold[better] - starts[one]
         return best, which, at
 
     def _bundles(self, rows: int, entries: int) -> Iterator[tuple[int, int]]:
-        """Yield from which feature to which all are looked at together, given the classes of all nodes: few rows are too little to be worth a call."""
+        """Yield from which feature to which all are looked at together, given the classes of all nodes: few rows are not worth a call."""
         most = self.starts + _LARGEST_TABLE // entries
         first, end = 0, len(self.features)
         while first < end:

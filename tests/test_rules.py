@@ -26,6 +26,7 @@ from mirror_profiles.columns.kinds import Boolean, Categorical, Identifier, Marg
 from mirror_profiles.privacy import by_threshold
 from mirror_profiles.profile import ColumnProfile, Profile, RelationProfile
 from mirror_profiles.rules.evaluate import passing, vector
+from mirror_profiles.rules.sheet import Sheet
 from mirror_profiles.rules.spelling import spell_condition
 
 TAG = by_threshold(10)
@@ -214,3 +215,20 @@ def test_text_is_made_from_a_regular_expression(pattern: str) -> None:
     assert len(set(found.to_pylist())) > 1
     assert matching("^a{9}$", 5, np.random.default_rng(1), most=8) is None
     assert matching(r"^(a)\1$", 5, np.random.default_rng(1)) is None
+
+
+@given(
+    values=st.lists(st.none() | st.integers(-9, 9) | st.sampled_from([-(2**63), 2**63 - 1]), min_size=1, max_size=40),
+    type_=st.sampled_from([pa.int64(), pa.float64(), pa.string()]),
+)
+def test_codes_are_the_places_of_values_among_the_distinct_ones(values: list[int | None], type_: pa.DataType) -> None:
+    """Whether they lie close together or far apart; NULL comes last. Texts that are equal have one code."""
+    found = Sheet(
+        RelationName("s", "main", "t"), {"a": pa.array(values, pa.int64()).cast(type_, safe=False)}, 1, frozenset()
+    )
+    codes = found.codes("a")
+    held = values if type_ != pa.float64() else [None if value is None else float(value) for value in values]
+    there = sorted({value for value in held if value is not None})
+    if type_ != pa.string():
+        assert codes.tolist() == [len(there) if value is None else there.index(value) for value in held]
+    assert len({*zip(held, codes.tolist(), strict=True)}) == len({*held}) == codes.max() + 1

@@ -64,12 +64,11 @@ class Sheet:
         """Return the place of each row's value among the distinct ones, int64; NULL is a value as well, with the last place."""
         if name not in self._codes:
             column = self.vector(name)
-            _, codes = np.unique(column.values, return_inverse=True)
+            codes = _places(column.values)
             if not column.there.all():
                 codes = np.where(column.there, codes, codes.max(initial=0) + 1)
                 # what stands where there is no value may be no other row's value
-                held = np.bincount(codes) > 0
-                codes = (np.cumsum(held) - 1)[codes]
+                codes = _places(codes)
             self._codes[name] = codes
         return self._codes[name]
 
@@ -129,6 +128,18 @@ class Sheet:
 
 
 _FEW = 30
+_CLOSE = 4
+"""Numbers for each row within which values are counted rather than sorted."""
+
+
+def _places(values: np.ndarray) -> np.ndarray:
+    """Return the place of each value among the distinct ones, int64; whole numbers that lie close together are counted and not sorted."""
+    if len(values) and np.issubdtype(values.dtype, np.signedinteger):
+        least = int(values.min())
+        if int(values.max()) - least < _CLOSE * len(values):
+            offsets = values.astype(np.int64) - least
+            return np.asarray((np.cumsum(np.bincount(offsets) > 0) - 1)[offsets])
+    return np.unique(values, return_inverse=True)[1]
 
 
 def unlike(one: np.ndarray, other: np.ndarray) -> float:

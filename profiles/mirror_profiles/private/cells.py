@@ -19,12 +19,14 @@ FAR = 2**62
 ROUNDS = 3
 """How often cells are counted until they are fine enough."""
 _PARTS = 16
-_HEAVY = 32
+_HEAVY = 96
 """A cell is divided that holds more than one in this many rows."""
-_FINEST = 96
+_FINEST = 400
 """Cells are put together until each holds at least one in this many rows."""
-_SURE, _CERTAIN = 4.0, 4.5
-"""Standard deviations of noise that a cell's count must exceed to be a cell of its own, and for anything to lie there at all."""
+_SURE, _CERTAIN, _LIKELY = 2.0, 4.5, 2.5
+"""Standard deviations of noise that a cell's count must exceed to be a cell of its own, for anything to lie there at all, and the same
+beside cells in which something does: what lies far from all else must be certain.
+"""
 _YEARS = np.arange(1900, 2101)
 
 
@@ -70,7 +72,7 @@ def refined(first: Cells, calendar: int | None, count: Callable[[Cells], Noisy])
     """
     noisy = count(first)
     # an empty range must not stretch those beside it
-    there = noisy.values > _CERTAIN * noisy.scale
+    there = _beside(noisy.values > _CERTAIN * noisy.scale, noisy.values > _LIKELY * noisy.scale)
     cells, counts = Cells(first.low[there], first.high[there]), noisy.values[there]
     for _ in range(ROUNDS - 1):
         total = max(float(counts.clip(0).sum()), 1.0)
@@ -81,6 +83,13 @@ def refined(first: Cells, calendar: int | None, count: Callable[[Cells], Noisy])
         noisy = count(cells)
         counts = noisy.values
     return _joined(cells, counts, _SURE * noisy.scale)
+
+
+def _beside(certain: np.ndarray, likely: np.ndarray) -> np.ndarray:
+    """Return likely cells in runs that hold a certain one (thresholding with hysteresis: Canny 1986, section VIII); bool, shape (cells,)."""
+    likely = likely | certain
+    runs = np.cumsum(~likely)
+    return likely & np.isin(runs, runs[certain])
 
 
 def _divided(cells: Cells, heavy: np.ndarray, calendar: int | None) -> Cells:

@@ -25,26 +25,24 @@ if TYPE_CHECKING:
 
 _CATEGORIES, _CHOICE = 0.16, 0.03
 """Shares of a relation's budget: for the categories of text, and which pairs tell of one another."""
-_PAIRS, _PAIRS_OF_FEW = 0.55, 0.2
+_PAIRS, _PAIRS_OF_FEW = 0.55, 0.3
 """The same for these pairs, and where noise leaves little to see. The rest is for columns one by one."""
 _FEW = 2_000.0
 """Units times the root of rho, below which noise leaves little to see."""
-_CELLS = 0.4
+_CELLS = 0.25
 """Share of the columns' budget that finds their cells, in equal parts; what is left of it counts the rows in them."""
 _COARSE = 16
 """Groups of a column's codes while pairs are compared."""
 _FINE = 128
 """Most groups of a column's codes in a pair that was chosen."""
-_FOR_CLIP = 0.1
+_FOR_CLIP, _FEWEST = 0.1, 0.1
+"""Share of the budget of choosing that finds a bound for what one unit says; and of all rows, those of units that the bound leaves whole."""
 _APART = 0.1
 """As in `counting.counted`: little, since a table is fitted to margins in which units weigh more as they should."""
 _EXACT = 16
 """Scores are whole numbers of this part of a row's least weight."""
-_LOST = float(np.sqrt(2 / np.pi))
-"""What a pair must tell, in standard deviations of the noise of its cells: the mean of noise without its sign.
-
-McKenna and others 2022, equation 1.
-"""
+_LEAST = 0.1
+"""Of the rows, those that a pair must move from where independence has them, counted where they are and where they are not."""
 _NOISE = 6.0
 """Of a table's rows, as many as noise may move: a pair's groups are so few that it moves no more."""
 
@@ -87,7 +85,7 @@ def learn(
         for one in learned
         if one.size > 1 and not (one.name in keys or (one.size == 2 and not one.margin.counts[0]))
     ]
-    pairs, order = _Chooser(relation, free, around, rows, budget, pairs_share).pairs()
+    pairs, order = _Chooser(relation, free, around, rows, budget).pairs()
     found = _tables(pairs, rows, budget.part(pairs_share))
     by_name = {one.name: one for one in learned}
     if rows.units is None:
@@ -131,13 +129,12 @@ class _Chooser:
     """Chooses what explains each column: one pair after another, each time the one that is told apart from independence best."""
 
     def __init__(
-        self, relation: Relation, free: list[Learned], around: list[Known], rows: Rows, budget: Budget, share: float
+        self, relation: Relation, free: list[Learned], around: list[Known], rows: Rows, budget: Budget
     ) -> None:
         self.times = {one.name for one in free if temporal.is_moment(relation.column(one.name).type)}
         self.free, self.around, self.rows = free, around, rows
         self.budget = budget.part(_CHOICE)
         self.each = max(len(free), 1)
-        self.pair = budget.part(share / self.each)
         # of each row: small numbers, since all columns' are held at once; those of pairs are below the square of `_COARSE` and a NULL
         self.groups: dict[int, np.ndarray] = {}
         self.heights: dict[int, int] = {}
@@ -149,7 +146,7 @@ class _Chooser:
         self.clip = 1
         if rows.units is not None:
             held = np.bincount(rows.units, minlength=rows.many)
-            self.clip = bounded(contributions.exponents(held**2), self.budget.part(_FOR_CLIP), 0.5)
+            self.clip = bounded(contributions.exponents(held**2), self.budget.part(_FOR_CLIP), _FEWEST)
 
     def pairs(self) -> tuple[list[tuple[Known | Learned, Learned]], list[str]]:
         """Return what explains which column, and an order in which each column comes after what explains it."""
@@ -180,11 +177,14 @@ class _Chooser:
 
     @property
     def moves(self) -> int:
-        """By how much one unit moves a score: its rows weigh so much in the table, and as much in what is expected; one is for rounding."""
-        return 2 * _EXACT * self.rows.grid * self.clip + 1
+        """By how much one unit moves a score: its rows weigh so much in the table and in what is expected, less in what is worth telling.
+
+        One is for rounding.
+        """
+        return int(np.ceil((2 + _LEAST) * _EXACT * self.rows.grid * self.clip)) + 1
 
     def _score(self, one: Known | Learned, other: Learned) -> int:
-        """Return how far the table of a pair is from independence in L1, beyond what its noise will be."""
+        """Return how far the table of a pair is from independence in L1, beyond what is worth telling."""
         left, right = self.groups[id(one)], self.groups[id(other)]
         shares = _by_group(other)
         height, width = self.heights[id(one)], len(shares)
@@ -192,8 +192,7 @@ class _Chooser:
         found = contributions.flat(cells, height * width, self.rows, clip=self.clip)
         table = found.values.reshape(height, width)
         gap = np.abs(table - table.sum(1, keepdims=True) * shares).sum()
-        noise = _LOST * found.grid * scale_of(other, self.pair) * height * width
-        return int(np.floor(_EXACT * (gap - noise)))
+        return int(np.floor(_EXACT * (gap - _LEAST * float(table.sum()))))
 
 
 def _shares(one: Known | Learned) -> np.ndarray:

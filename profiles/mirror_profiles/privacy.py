@@ -295,14 +295,12 @@ def released_runs(
     seen = counts[low]
     mass = np.bincount(place, seen)
     fitted = _shared_out(base[low] + _TRACE, place, mass)
-    if cells > 1:
+    if cells > 1 and len(seen):
         of_cells = (units if across is None else across).T
         over, runs = _runs(of_cells, low.T, k=k)
         beside = over.T[low]
-        sums, short = (
-            np.bincount(beside, seen),
-            np.repeat(runs == 0, np.maximum(runs, 1))[: int(beside.max(initial=-1)) + 1],
-        )
+        sums = np.bincount(beside, seen)
+        short = np.repeat(runs == 0, np.maximum(runs, 1))[: len(sums)]
         for _ in range(_ROUNDS):
             if short.any():
                 sums = np.where(short, np.minimum(np.bincount(beside, fitted), k / 2), sums)
@@ -315,7 +313,8 @@ def released_runs(
 
 def _shared_out(weight: np.ndarray, place: np.ndarray, mass: np.ndarray) -> np.ndarray:
     """Divide the mass of each place among the entries that stand there, by their weights."""
-    return np.asarray(weight * _over(mass, np.bincount(place, weight, len(mass)))[place])
+    whole = np.bincount(place, weight, len(mass))
+    return np.asarray(weight * np.divide(mass, whole, out=np.zeros(len(mass)), where=whole > 0).take(place))
 
 
 def _runs(units: np.ndarray, low: np.ndarray, *, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -326,11 +325,11 @@ def _runs(units: np.ndarray, low: np.ndarray, *, k: int) -> tuple[np.ndarray, np
     """
     rows, size = units.shape
     added = np.where(low, units, 0.0).T.copy()
-    run = np.empty((size, rows), dtype=np.int64)
+    run = np.zeros((size, rows), dtype=np.int64)
     held, number = np.zeros(rows), np.zeros(rows, dtype=np.int64)
-    for mine, more in zip(run, added, strict=True):
-        mine[:] = number
-        held += more
+    for at in np.flatnonzero(low.any(0)):
+        run[at] = number
+        held += added[at]
         full = held >= k
         number += full
         held[full] = 0

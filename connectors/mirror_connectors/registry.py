@@ -42,14 +42,14 @@ def open(url: str, *, source: str, read_only: bool = True) -> Connector:
         message = f"wanted a database URL for {source!r} such as postgresql://user:password@host/database, found none"
         raise ConfigError(message) from None
     scheme = parsed.drivername.split("+", 1)[0]
-    others = {point.name: point for point in entry_points(group=_ENTRY_POINTS)}
     if scheme in _ENGINES:
         module, name = _ENGINES[scheme]
         factory = getattr(import_module(module), name)
-    elif scheme in others:
-        factory = others[scheme].load()
     else:
-        known = ", ".join(f"{name}://" for name in (*_ENGINES, *sorted(others)))
-        message = f"wanted a database URL for {source!r} that begins with one of {known}; found {scheme}://"
-        raise ConfigError(message)
+        others = {point.name: point for point in entry_points(group=_ENTRY_POINTS)}
+        if scheme not in others:
+            known = ", ".join(f"{name}://" for name in (*_ENGINES, *sorted(others)))
+            message = f"wanted a database URL for {source!r} that begins with one of {known}; found {scheme}://"
+            raise ConfigError(message)
+        factory = others[scheme].load()
     return cast("Callable[..., Connector]", factory)(parsed, source=source, read_only=read_only)

@@ -161,14 +161,16 @@ def _grown(
 ) -> _Grown | None:
     """Grow a tree over what explains ``codes``, of the arguments of `fit`; None when nothing does, or too few rows or units could show it."""
     rows = len(codes)
-    if rows < 2 * _LEAST * k or len(np.unique(codes)) < 2:
+    if rows < 2 * _LEAST * k or codes.min() == codes.max():
         return None
     if units is not None and units_in(codes >= 0, units) < 2 * k:
         return None
-    some = np.random.default_rng(0).choice(rows, min(rows, _MOST_SEARCHED), replace=False, shuffle=False)
-    some.sort()
+    some = np.arange(rows)
+    if rows > _MOST_SEARCHED:
+        some = np.sort(np.random.default_rng(0).choice(rows, _MOST_SEARCHED, replace=False, shuffle=False))
     of_code = _classes(codes, order, candidates, some, k=k, nominal=nominal)
-    target = np.unique(of_code.take(_among(codes, some)), return_inverse=True)[1]
+    target = of_code.take(_among(codes, some))
+    target = (np.cumsum(np.bincount(target) > 0) - 1).take(target)
     features = _features(target, candidates, some, k=k)
     if not features:
         return None

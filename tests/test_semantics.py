@@ -10,7 +10,11 @@ import pyarrow as pa
 import pytest
 from faker import Faker
 from faker.config import AVAILABLE_LOCALES
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mirror_profiles import column_names
+from mirror_profiles.column_names import tokens_of
 from mirror_profiles.semantics import LOCALES, Meaning, Reading, locale_of, meaning_of
 
 # relation: column=meaning …; `-` means that nothing is recognised. A column without `=` is a neighbour only. Meanings
@@ -440,3 +444,27 @@ def test_countries_lead_to_locales_that_exist() -> None:
 def test_reading_needs_no_faker() -> None:
     code = "import sys, mirror_profiles.semantics; assert 'faker' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+SPELLINGS = [
+    "first_name",
+    "FirstName",
+    "Vorname",
+    "city",
+    "phone",
+    "phone phone",
+    "telefon_phone",
+    "e_mail",
+    "birth_date",
+    "x",
+    "a_a",
+]
+
+
+@given(column=st.sampled_from(SPELLINGS), neighbours=st.lists(st.sampled_from(SPELLINGS), max_size=7))
+def test_what_surrounds_a_column_is_what_the_others_are_called(column: str, neighbours: list[str]) -> None:
+    """Those of its own name aside, however many columns are called alike."""
+    others = [tokens_of(other) for other in neighbours if other != column]
+    found = column_names._context(column, "person", neighbours)
+    assert found.names == {"_".join(tokens) for tokens in others}
+    assert found.words == {token for tokens in others for token in tokens}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -261,12 +262,19 @@ def _context(column: str, relation: str, neighbours: Sequence[str]) -> _Context:
     words = [_singular(word) for word in tokens_of(relation) if not word.isdigit()]
     while len(words) > 1 and (words[-1] in _ROWS or len(words[-1]) <= 2):
         words.pop()
-    around = [tokens_of(neighbour) for neighbour in neighbours if neighbour != column]
-    return _Context(
-        words[-1] if words else "",
-        frozenset("_".join(tokens) for tokens in around),
-        frozenset(token for tokens in around for token in tokens),
-    )
+    names, singles = _counted(tuple(neighbours))
+    # what the column alone is called does not surround it
+    mine, times = tokens_of(column), neighbours.count(column)
+    own = {name for name in ("_".join(mine),) if names[name] == times}
+    alone = {word for word in mine if singles[word] == times * mine.count(word)}
+    return _Context(words[-1] if words else "", frozenset(names).difference(own), frozenset(singles).difference(alone))
+
+
+@lru_cache(maxsize=8)
+def _counted(columns: tuple[str, ...]) -> tuple[Counter[str], Counter[str]]:
+    """Return how often there is each canonical name among those of columns, and each single word."""
+    found = [tokens_of(column) for column in columns]
+    return Counter("_".join(tokens) for tokens in found), Counter(token for tokens in found for token in tokens)
 
 
 # --- Rules ----------------------------------------------------------------------------------------------------------

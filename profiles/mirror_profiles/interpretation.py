@@ -56,13 +56,14 @@ def readings(
 def read_relation(relation: Relation, table: pa.Table) -> Readings:
     """Read the columns of one relation; ``table`` holds its rows, or some of them."""
     found: Readings = {}
+    names, read = relation.column_names, frozenset(table.column_names)
     for column in relation.columns:
-        if column.name not in table.column_names or column.enum is not None:
+        if column.name not in read or column.enum is not None:
             continue
         reading = meaning_of(
             column.name,
             relation=relation.name.table,
-            neighbours=[other for other in relation.column_names if other != column.name],
+            neighbours=names,
             type=column.type,
             sample=table.column(column.name)[:_SEEN].combine_chunks(),
             max_length=column.length,
@@ -71,7 +72,7 @@ def read_relation(relation: Relation, table: pa.Table) -> Readings:
             found[column.name] = reading
     people = {one.meaning for one in found.values()} & _OF_PEOPLE
     for column in relation.columns if people else ():
-        if column.name in found or column.enum is not None or column.name not in table.column_names:
+        if column.name in found or column.enum is not None or column.name not in read:
             continue
         sample = table.column(column.name)[:_SEEN].combine_chunks()
         reading = meaning_beside(column.name, relation=relation.name.table, type=column.type, sample=sample)

@@ -44,6 +44,7 @@ class Read:
     """How its rows lie within their owners; None when they have no owner or not all were read."""
     units: np.ndarray | None = None
     """Whose row each row read is, int64; None where each is a unit of privacy of its own."""
+    _orders: dict[str, tuple[Marginal, np.ndarray]] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -68,7 +69,11 @@ class Read:
     def candidate(self, name: str, codes: np.ndarray, foreign_key: str | None, aspect: Aspect) -> Candidate:
         """Return a column's codes as something that may explain another column."""
         marginal = self.marginals[name]
-        return Candidate(name, foreign_key, codes, columns.order(marginal), aspect, isinstance(marginal, Categorical))
+        known = self._orders.get(name)
+        if known is None or known[0] is not marginal:
+            # of a wide relation each column is asked for by all that follow
+            known = self._orders[name] = marginal, columns.order(marginal)
+        return Candidate(name, foreign_key, codes, known[1], aspect, isinstance(marginal, Categorical))
 
     def places(self, name: str) -> np.ndarray:
         """Return where each row's value lies in the column's distribution, between 0 and 1; NaN where it is NULL."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from mirror_connectors.base import Engine, writable_columns
@@ -50,11 +49,17 @@ def dialect(engine: Engine) -> Dialect:
     """
     match engine:
         case Engine.POSTGRESQL | Engine.DUCKDB:
-            return postgresql.base.PGDialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
+            from sqlalchemy.dialects.postgresql.base import PGDialect
+
+            return PGDialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
         case Engine.MARIADB:
-            return mysql.base.MySQLDialect(paramstyle="qmark", is_mariadb=True)
+            from sqlalchemy.dialects.mysql.base import MySQLDialect
+
+            return MySQLDialect(paramstyle="qmark", is_mariadb=True)
         case Engine.SQLITE:
-            return sqlite.base.SQLiteDialect(paramstyle="qmark")
+            from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+
+            return SQLiteDialect(paramstyle="qmark")
 
 
 class _Untyped(UserDefinedType[Any]):

@@ -286,7 +286,7 @@ def _fit(
     here = candidates
     if some is not None:
         codes, units = codes[some], None if units is None else units[some]
-        here = [replace(candidate, codes=candidate.codes[some]) for candidate in candidates]
+        here = [replace(candidate, codes=candidate.codes.take(some)) for candidate in candidates]
     found = dependence.fit(
         codes, order, here, k=k, nominal=nominal, units=units, always=some is not None, earlier=earlier
     )

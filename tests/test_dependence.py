@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from mirror_profiles import dependence
-from mirror_profiles.dependence import Candidate, Sampler, grids
+from mirror_profiles.dependence import Candidate, Sampler, grids, trees
 from mirror_profiles.dependence.trees import Routes, grow
 from mirror_profiles.privacy import by_threshold
 from mirror_profiles.profile import Aspect, Dependence, Explainer, Table, Tree
@@ -349,6 +349,38 @@ def test_trees_are_sound(made: tuple[np.ndarray, list[np.ndarray], np.ndarray, i
         while found.feature[node] >= 0:
             node = int(found.left[node]) + int(features[found.feature[node]][row] > found.threshold[node])
         assert node == leaf[row]
+
+
+def ratio(target: np.ndarray, right: np.ndarray) -> float:
+    """G of two sides, from its definition: twice the sum of observed times log(observed / expected)."""
+    table = np.stack([np.bincount(target[side], minlength=target.max() + 1) for side in (~right, right)]).astype(float)
+    expected = table.sum(1, keepdims=True) * table.sum(0) / table.sum()
+    seen = table > 0
+    return float(2 * (table[seen] * np.log(table[seen] / expected[seen])).sum())
+
+
+@given(grown(), st.sampled_from([40, 1_000, trees._LARGEST_TABLE]))
+@settings(max_examples=40, deadline=None)
+def test_no_node_could_have_been_split_better(
+    made: tuple[np.ndarray, list[np.ndarray], np.ndarray, int], together: int
+) -> None:
+    """However many features are looked at together: each split is the best of all that leave either side enough rows."""
+    target, features, _, least = made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trees, "_LARGEST_TABLE", together)
+        found = grow(target, features, least=least, depth=4)
+    inside = {0: np.ones(len(target), dtype=bool)}
+    for node in np.flatnonzero(found.feature >= 0).tolist():
+        here = inside[node]
+        best = 0.0
+        for one in features:
+            for threshold in range(int(one.max())):
+                right = one[here] > threshold
+                if min(right.sum(), (~right).sum()) >= least:
+                    best = max(best, ratio(target[here], right))
+        right = features[found.feature[node]] > found.threshold[node]
+        assert ratio(target[here], right[here]) == pytest.approx(best)
+        inside[found.left[node]], inside[found.left[node] + 1] = here & ~right, here & right
 
 
 # ------------------------------------------------------------------------------------------- drawn as a tree says

@@ -53,10 +53,11 @@ dp.enable_features("contrib")
 # -------------------------------------------------------------------------------------------- what one unit can move
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("seed", "seen"), [(0, math.inf), (1, 0.0)], ids=["counted once", "counted twice"])
 def test_no_unit_moves_what_a_mechanism_is_given_further_than_it_is_told(
-    seed: int, monkeypatch: pytest.MonkeyPatch
+    seed: int, seen: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(counting, "_SEEN", seen)
     rows = world(seed, customers=300)
     before = witnessed(rows, monkeypatch)
     assert {call.what for call in before.calls} == {"counts", "discovered", "chosen"}
@@ -84,7 +85,9 @@ def test_contributions_are_bounded_exactly(seed: int, exponent: int) -> None:
     rows = Rows.of(300, units)
     found = contributions.sums(placed, 9, rows, clip=clip)
     level = contributions.flat(placed, 9, rows, clip=clip).values
-    held = contributions.norms(placed, 9, rows)
+    shares = draw.multinomial(contributions.PARTS, draw.dirichlet(np.full(9, 0.3))).astype(np.int64)
+    beyond = contributions.beyond(placed, 9, rows, shares, clip=clip)
+    distances = contributions.distances(placed, 9, rows, shares, most=clip)
     for unit in np.unique(units):
         rest = units != unit
         fewer = Rows.of(int(rest.sum()), units[rest])
@@ -92,10 +95,39 @@ def test_contributions_are_bounded_exactly(seed: int, exponent: int) -> None:
         assert int((moved.astype(object) ** 2).sum()) <= found.sensitivity**2
         flat = np.abs(level - contributions.flat(placed[rest], 9, fewer, clip=clip).values).sum()
         assert flat <= GRID * clip
-    exact = np.bincount(rows.units[placed >= 0] * 9 + placed[placed >= 0], minlength=rows.many * 9).reshape(-1, 9)  # type: ignore[index]
-    squares = (exact**2).sum(1)
-    assert (4**held >= squares).all()
-    assert (4.0 ** (held - 1) < np.maximum(squares, 1)).all()
+        apart = beyond.values - contributions.beyond(placed[rest], 9, fewer, shares, clip=clip).values
+        assert int((apart.astype(object) ** 2).sum()) <= beyond.sensitivity**2
+        far = distances.values - contributions.distances(placed[rest], 9, fewer, shares, most=clip).values
+        assert abs(int(far[0])) <= distances.sensitivity == GRID * clip
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=50))
+def test_units_have_at_most_two_to_a_power_of_rows_and_more_than_half_of_that(held: list[int]) -> None:
+    found = contributions.exponents(np.array(held) ** 2)
+    assert (2**found >= np.array(held)).all()
+    assert (2.0 ** (found - 1) < np.maximum(held, 1)).all()
+
+
+def test_what_is_beyond_shares_of_a_unit_of_very_many_rows_is_bounded_exactly() -> None:
+    rows = Rows.of(3 << 19, np.zeros(3 << 19, dtype=np.int64))
+    placed = np.arange(rows.number) % 3 % 2
+    shares = np.array([512, 512])
+    found = contributions.beyond(placed, 2, rows, shares, clip=1 << 14)
+    length = int((found.values.astype(object) ** 2).sum())
+    assert (0.99 * found.sensitivity) ** 2 < length <= found.sensitivity**2
+
+
+def test_units_that_are_like_all_are_counted_almost_whole_within_small_bounds() -> None:
+    draw = np.random.default_rng(0)
+    units = np.repeat(np.arange(400), 400)
+    rows = replace(Rows.of(len(units), units), about=float(len(units)))
+    shares = np.array([0.1, 0.2, 0.3, 0.4])
+    placed = draw.choice(4, len(units), p=shares)
+    told = np.rint(shares * contributions.PARTS).astype(np.int64)
+    cut = contributions.beyond(placed, 4, rows, told, clip=16)
+    found = cut.values / cut.grid + rows.about * told / contributions.PARTS
+    # 64,000 expected in the largest cell, whose standard deviation is below 200
+    assert np.abs(found - np.bincount(placed)).max() < 400
 
 
 def test_rows_of_their_own_are_counted_as_they_are() -> None:
@@ -335,13 +367,50 @@ def test_noise_is_taken_out_as_suits_the_table(kind: str) -> None:
     assert mine < 0.6 * sorted(off.values())[1]
 
 
-def test_bounds_balance_what_is_lost_and_noise() -> None:
+def test_a_bound_keeps_what_it_must_of_all_rows() -> None:
     ladder = np.zeros(counting._LADDER)
-    ladder[[2, 9]] = 1000, 10
-    assert counting._balanced(ladder, 0.0, 0.25) == 1 << 9
-    # below the least unit a lower bound takes as much from what is counted as from its noise
-    assert counting._balanced(ladder, 1.0, 0.25) == 1 << 2
-    assert counting._balanced(np.zeros(counting._LADDER), 0.1, 0.25) == 1
+    ladder[[0, 9]] = 1000, 10
+    rows = replace(Rows.of(4840, np.repeat(np.arange(1010), np.repeat([1, 384], [1000, 10]))), sizes=ladder)
+    # 1000 rows of units that have no other, and 10 of 384 rows
+    assert counting.bounded(rows, 0.2) == 1
+    assert counting.bounded(rows, 0.25) == 32
+    assert counting.bounded(rows, 0.95) == 512
+    assert counting.bounded(replace(rows, sizes=np.zeros(counting._LADDER)), 0.95) == 1
+    assert counting.bounded(Rows.of(9, None), 0.95) == 1
+    assert counting._balanced(rows, 0.0) == 128
+    assert counting._balanced(rows, 10.0) == 1
+
+
+@pytest.mark.parametrize(("alike", "least", "most"), [(0.0, 0.0, 0.01), (0.2, 0.15, 0.25), (1.0, 0.9, 1.0)])
+def test_how_much_alike_the_rows_of_a_unit_are_tells_how_far_large_units_are_from_all(
+    alike: float, least: float, most: float
+) -> None:
+    draw = np.random.default_rng(0)
+    units = np.repeat(np.arange(900), draw.choice([1, 24, 96], 900))
+    own = draw.integers(0, 8, 900)
+    # two rows of a unit are of the same cell for one reason more with this chance
+    same = draw.random(len(units)) < math.sqrt(alike)
+    placed = np.where(same, own[units], draw.integers(0, 8, len(units)))
+    rows = Rows.of(len(units), units)
+    held = counting.sizes(rows, counting.Budget(Account(1e6, 0.0), 1e5))
+    table = counting.Table(placed, np.ones(8, dtype=bool))
+    shares = np.full(8, contributions.PARTS // 8)
+    found = counting._norms(table, shares, rows, held, counting.Budget(Account(1e6, 0.0), 1e5))
+    # of 96 rows, about as many as two to the seventh times three quarters, in terms of one row's
+    told = (found[7] ** 2 / (7 / 8) / 96 - 1) / 95
+    assert least <= told <= most
+
+
+def test_bounds_balance_what_is_lost_and_noise() -> None:
+    norms = np.zeros((2, counting._LADDER))
+    norms[:, 9] = 16, 256
+    units = np.zeros(counting._LADDER)
+    units[9] = 1 / 384
+    little, much = (counting._settled(norms, units, np.full(2, noise)) for noise in (1e-6, 10.0))
+    assert little[0].tolist() == [16, 256]
+    assert much[0].tolist() == [1, 1]
+    # what needs the larger bound has more of the noise, and gets more of the budget
+    assert little[1][1] == pytest.approx(16 ** (2 / 3) / (1 + 16 ** (2 / 3)))
 
 
 @given(st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=300))
@@ -396,7 +465,7 @@ def test_values_that_many_have_get_cells_of_their_own() -> None:
     found = cells.refined(cells.coarse("number"), None, count)
     place = found.of(values)
     off = np.abs(draw.integers(found.low[place], found.high[place]) - values)
-    # a tenth of the rows at most are further from where they were than fifteen steps; it was a third with coarser cells
+    # a tenth of the rows at most are further from where they were than fifteen steps: with coarser cells it was an eighth and more
     assert (off > 15).mean() < 0.1
 
 
@@ -482,10 +551,41 @@ def _score_of_more(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(relation._Chooser, "moves", property(lambda self: 2 * self.rows.grid * self.clip))
 
 
-def _bound_by_the_greatest(patch: pytest.MonkeyPatch) -> None:
-    greatest = counting._LADDER - 1
-    patch.setattr(counting, "_ladder", lambda exponents, _: np.bincount(exponents, minlength=greatest + 1))
-    patch.setattr(counting, "_balanced", lambda ladder, *_: 1 << int(np.flatnonzero(ladder).max(initial=0)))
+def _sizes_of_the_rows(patch: pytest.MonkeyPatch) -> None:
+    def sizes(rows: Rows, _: counting.Budget) -> np.ndarray:
+        held = np.bincount(rows.units, minlength=rows.many) if rows.units is not None else np.ones(1)
+        return np.bincount(contributions.exponents(held**2), minlength=counting._LADDER).astype(float)
+
+    patch.setattr(private, "sizes", sizes)
+
+
+def _no_bound_of_distances(patch: pytest.MonkeyPatch) -> None:
+    right = contributions.distances
+
+    def distances(*given_: object, most: int) -> contributions.Sums:
+        return replace(right(*given_, most=1 << 20), sensitivity=GRID * most)  # type: ignore[arg-type]
+
+    patch.setattr(counting, "_SEEN", 0.0)
+    patch.setattr(contributions, "distances", distances)
+
+
+def _shares_of_the_rows(patch: pytest.MonkeyPatch) -> None:
+    def shares(table: counting.Table, _: noise.Noisy) -> np.ndarray:
+        held = np.bincount(table.cells[table.cells >= 0], minlength=len(table.there))
+        return np.rint(held / max(int(held.sum()), 1) * contributions.PARTS).astype(np.int64)
+
+    patch.setattr(counting, "_SEEN", 0.0)
+    patch.setattr(counting, "_shares", shares)
+
+
+def _no_clip_beyond(patch: pytest.MonkeyPatch) -> None:
+    right = contributions.beyond
+
+    def beyond(*given_: object, clip: int) -> contributions.Sums:
+        return replace(right(*given_, clip=1 << 20), sensitivity=GRID * contributions.PARTS * clip)  # type: ignore[arg-type]
+
+    patch.setattr(counting, "_SEEN", 0.0)
+    patch.setattr(contributions, "beyond", beyond)
 
 
 def test_the_world_without_bugs_shows_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -502,7 +602,10 @@ def test_the_world_without_bugs_shows_none(monkeypatch: pytest.MonkeyPatch) -> N
         _units_without_links,
         _rows_for_units,
         _score_of_more,
-        _bound_by_the_greatest,
+        _sizes_of_the_rows,
+        _no_bound_of_distances,
+        _shares_of_the_rows,
+        _no_clip_beyond,
     ],
 )
 def test_a_bug_in_what_a_unit_may_move_is_seen(

@@ -15,9 +15,9 @@ from mirror_profiles.dependence import grids
 from mirror_profiles.measure import provenance_of
 from mirror_profiles.noise import Account
 from mirror_profiles.privacy import CONFIG, by_mechanism
-from mirror_profiles.private import contributions, fan_outs, world
+from mirror_profiles.private import fan_outs, world
 from mirror_profiles.private.contributions import Rows
-from mirror_profiles.private.counting import Budget, bounded, within
+from mirror_profiles.private.counting import Budget, bounded, sizes, within
 from mirror_profiles.private.relation import Known, learn
 from mirror_profiles.private.world import keyed
 from mirror_profiles.profile import Aspect, ColumnProfile, Copy, FanOut, Profile, Protection, RelationProfile
@@ -43,8 +43,10 @@ _ALONE = 0.5
 """A relation's part of the budget for what is no column, in columns."""
 # whether there is anything of the kind must not be said either: this is said of all sources
 _UNSAID = Finding("privacy.mode", "what only rows can show, as values that their type does not hold, was not released")
-_FOR_BOUND, _MOST_COUNTED = 0.3, 0.95
-"""Of a relation's rows, those of units that are counted whole."""
+_SIZES = 0.02
+"""The same, for how many rows units have, where they may have several."""
+_MOST_COUNTED = 0.95
+"""Share of a relation's rows that are counted."""
 
 
 def measure(
@@ -146,16 +148,19 @@ def _learned(
     if part is None:
         copied = Copy(read.table, released=CONFIG)
         return _Told(RelationProfile(name, read.rows, _public(read), None, copied, released=CONFIG), 0.0, {}, {})
-    owner, budget = whose.owner.get(name), part.budget
+    owner, budget, rows = whose.owner.get(name), part.budget, part.rows
+    if rows.units is not None:
+        rows = replace(rows, sizes=sizes(rows, budget.part(_SIZES)))
     above = told[owner.parent] if owner is not None and owner.parent in told else None
     follows = above.degrees.get(str(owner)) if above is not None else None
     if above is not None and follows is not None and follows.marginal is not None:
         number, rho = max(round(above.profile.rows * numeric.mean(follows.marginal)), 1), follows.rho
     else:
-        number, rho = _count(part.rows, budget.part(_ROWS))
-    rows = replace(part.rows, about=float(number))
+        number, rho = _count(rows, budget.part(_ROWS))
+    rows = replace(rows, about=float(number))
     degrees = _degrees(name, whose, rows, budget.part(_FAN_OUTS))
-    left = budget.part(1 - (0.0 if follows is not None else _ROWS) - (_FAN_OUTS if whose.counted_keys(name) else 0.0))
+    spent = (0.0 if follows is not None else _ROWS) + (_FAN_OUTS if whose.counted_keys(name) else 0.0)
+    left = budget.part(1 - spent - (0.0 if rows.units is None else _SIZES))
     around = _around(name, whose, told, degrees)
     many = number if rows.units is None else units
     keys = keyed(whose.sources.schema, read.relation)
@@ -170,12 +175,7 @@ def _learned(
 
 def _count(rows: Rows, budget: Budget) -> tuple[int, float]:
     """Release about how many rows a relation has, and what that cost."""
-    clip = 1
-    if rows.units is not None:
-        held = np.bincount(rows.units, minlength=rows.many)
-        clip = bounded(contributions.exponents(held**2), budget.part(_FOR_BOUND), _MOST_COUNTED)
-        budget = budget.part(1 - _FOR_BOUND)
-    noisy = within(np.zeros(rows.number, dtype=np.int64), 1, rows, clip, budget)
+    noisy = within(np.zeros(rows.number, dtype=np.int64), 1, rows, bounded(rows, _MOST_COUNTED), budget)
     # a relation without rows would leave those that refer to it without parents
     return max(round(float(noisy.values[0])), 1), noisy.rho
 

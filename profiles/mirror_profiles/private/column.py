@@ -14,11 +14,13 @@ from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.columns.kinds import Boolean, Categorical, Empty, Identifier, Numeric, Opaque, Temporal, Text, Tick
 from mirror_profiles.columns.text import UUID_MASK, lengths_of
 from mirror_profiles.private import cells as public
-from mirror_profiles.private.counting import Budget, counted
+from mirror_profiles.private.counting import Budget, Table, counted, least_bound, together, within
 from mirror_profiles.private.tables import Margin
 from mirror_profiles.semantics import meaning_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mirror_connectors.schema import Column, Relation
     from mirror_profiles.columns.kinds import Marginal
     from mirror_profiles.noise import Noisy
@@ -29,8 +31,6 @@ _FOR_FINENESS = 0.125
 """Share of the budget of a column's cells: for how fine its values are."""
 _FOR_COVER = 0.25
 """The same, for how many rows the values that were discovered cover."""
-_APART = 0.1
-"""As in `counting.counted`: little, since cells are only found, and not weighed."""
 _FINER = 0.02
 """Share of values that may have more digits, or be finer times, than the column is taken to have."""
 _MOST_CATEGORIES = 400
@@ -89,8 +89,6 @@ class Learned:
     """int16, shape (rows,); 0 is NULL, -1 a value that was not discovered."""
     margin: Margin
     rho: float
-    clip: float = 1.0
-    """The L2 norm that one unit's counts have at most."""
     withheld: float = 0.0
     """Share of rows whose value was not discovered."""
 
@@ -147,22 +145,32 @@ def domain(
     return _present(column, Opaque(None, "text"), values)
 
 
-def learn(found: Domain, rows: Rows, budget: Budget) -> Learned:
-    """Count the rows in a column's cells within a budget."""
-    if not found.size:
-        certain = Margin(np.array([0.0, 1.0]), np.zeros(2))
-        return Learned(found.name, found.marginal, found.codes, certain, found.rho)
-    noisy = counted(found.codes.astype(np.int64), found.size, rows, budget)
-    there = np.ones(found.size, dtype=bool)
-    there[0] = found.nullable
-    there[1:] = np.asarray(columns.weights(found.marginal)) > 0
+def learn(found: Sequence[Domain], rows: Rows, budget: Budget, *, units: float) -> list[Learned]:
+    """Count the rows in columns' cells within a budget; ``units`` is about how many units there are."""
+    tables = {one.name: Table(one.codes, _there(one)) for one in found if one.size}
+    counts = dict(zip(tables, together(list(tables.values()), rows, budget, units=units), strict=True))
+    return [_learned(one, rows, counts[one.name]) if one.size else _certain(one) for one in found]
+
+
+def _there(found: Domain) -> np.ndarray:
+    """Say in which of a column's codes anything may lie."""
+    return np.array([found.nullable, *(np.asarray(columns.weights(found.marginal)) > 0)])
+
+
+def _certain(found: Domain) -> Learned:
+    """Return a column of which nothing must be counted."""
+    return Learned(found.name, found.marginal, found.codes, Margin(np.array([0.0, 1.0]), np.zeros(2)), found.rho)
+
+
+def _learned(found: Domain, rows: Rows, noisy: Noisy) -> Learned:
+    there = _there(found)
     margin = Margin(np.where(there, noisy.values, 0.0), np.where(there, noisy.scale**2, 0.0))
     if rows.units is None:
         # of units of several rows each look has a bound of its own
         for look in found.looks:
             margin = margin.learned(look.groups, look.totals, look.variances)
-    clip = float(noisy.scale * np.sqrt(2 * noisy.rho))
-    made = Learned(found.name, found.marginal, found.codes, margin, found.rho + noisy.rho, clip, found.withheld)
+    rho = found.rho + noisy.rho
+    made = Learned(found.name, found.marginal, found.codes, margin, rho, found.withheld)
     return _of_lengths(made) if found.lengths else made
 
 
@@ -264,7 +272,9 @@ def _gridded(column: Column, found: _Steps, rows: Rows, budget: Budget, spent: f
     rounds: list[tuple[public.Cells, Noisy]] = []
 
     def count(cells: public.Cells) -> Noisy:
-        noisy = counted(np.where(found.there, cells.of(found.steps), -1), len(cells), rows, part, apart=_APART)
+        place = np.where(found.there, cells.of(found.steps), -1)
+        # cells are only found here, and not weighed
+        noisy = within(place, len(cells), rows, least_bound(rows), part)
         rounds.append((cells, noisy))
         return noisy
 
@@ -283,8 +293,8 @@ def _gridded(column: Column, found: _Steps, rows: Rows, budget: Budget, spent: f
 
 def _look(cells: public.Cells, code: np.ndarray, size: int, before: public.Cells, noisy: Noisy) -> Look:
     """Return what was counted before in groups that neither the cells of then nor those of now cross the ends of."""
-    within = (np.searchsorted(cells.low, before.low, side="right") - 1).clip(0)
-    starts = before.low[(before.low <= cells.low[within]) | (before.low >= cells.high[within])]
+    place = (np.searchsorted(cells.low, before.low, side="right") - 1).clip(0)
+    starts = before.low[(before.low <= cells.low[place]) | (before.low >= cells.high[place])]
     groups = np.zeros(size, dtype=np.int64)
     groups[code] = np.searchsorted(starts, cells.low, side="right")
     place = np.searchsorted(starts, before.low, side="right")

@@ -8,7 +8,10 @@ import numpy as np
 
 GRID = 1024
 """Weights of rows are whole multiples of one over this, so that sums are integers and what one unit moves is known exactly."""
-_WIDE = 1 << 42
+PARTS = 1024
+"""Shares that contributions are told from are whole multiples of one over this."""
+_WIDE, _MANY = 1 << 42, 1 << 19
+"""Squares, and rows of one unit, beyond which 64 bits might not hold what is made of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Rows:
     """How many units there are."""
     about: float = 1.0
     """About how many rows there are, as it was released."""
+    sizes: np.ndarray | None = None
+    """About how many units have at most two to each power of rows, and more than half of that, as it was released; None where each row is one."""
 
     @classmethod
     def of(cls, number: int, units: np.ndarray | None) -> Rows:
@@ -70,6 +75,40 @@ def weights(squares: np.ndarray, clip: int) -> np.ndarray:
     return np.where(weight**2 * exact > (GRID * clip) ** 2, weight - 1, weight).astype(np.int64)
 
 
+def beyond(cells: np.ndarray, size: int, rows: Rows, shares: np.ndarray, *, clip: int) -> Sums:
+    """Sum what each unit's counts are beyond ``shares`` of its own rows, scaled down to an L2 norm of at most ``clip`` rows.
+
+    ``shares`` were released before: int64, shape (size,), in `PARTS`. Units that are much like the whole hardly move what is summed,
+    however many rows they have (clipping about a centre that was released before: Biswas and others 2020, algorithm 1).
+    """
+    weight = weights(_squares_beyond(cells, size, rows, shares), PARTS * clip)
+    inside = cells >= 0
+    assert rows.units is not None  # noqa: S101
+    each = weight[rows.units[inside]].astype(float)
+    total = np.rint(np.bincount(cells[inside], each, size)).astype(np.int64)
+    return Sums(PARTS * total - int(each.sum()) * shares, GRID * PARTS * clip, GRID * PARTS)
+
+
+def distances(cells: np.ndarray, size: int, rows: Rows, shares: np.ndarray, *, most: int) -> Sums:
+    """Sum over all units how far their counts are beyond ``shares`` of their own rows, in L2, each ``most`` at most; shape (1,)."""
+    norms = np.sqrt(_squares_beyond(cells, size, rows, shares).astype(float)) / PARTS
+    # one unit adds no more than its own, and each is rounded down by itself
+    return Sums(np.floor(GRID * np.minimum(norms, most)).astype(np.int64).sum(keepdims=True), GRID * most, GRID)
+
+
+def _squares_beyond(cells: np.ndarray, size: int, rows: Rows, shares: np.ndarray) -> np.ndarray:
+    """Return the squared L2 norm of each unit's counts beyond shares of its rows, in `PARTS` squared."""
+    assert rows.units is not None  # noqa: S101
+    inside = cells >= 0
+    units = rows.units[inside]
+    held = np.bincount(units, minlength=rows.many)
+    along = np.rint(np.bincount(units, shares[cells[inside]].astype(float), rows.many)).astype(np.int64)
+    squares = _squares(cells, size, rows)
+    if held.max(initial=0) >= _MANY:
+        held, along, squares = (one.astype(object) for one in (held, along, squares))
+    return np.asarray(PARTS**2 * squares - 2 * PARTS * held * along + held**2 * int((shares**2).sum()))
+
+
 def flat(cells: np.ndarray, size: int, rows: Rows, *, clip: int) -> Sums:
     """Count rows by cell, each unit's scaled down to ``clip`` rows in all: so is the L1 norm of what it moves in any table over them."""
     inside = cells >= 0
@@ -79,11 +118,6 @@ def flat(cells: np.ndarray, size: int, rows: Rows, *, clip: int) -> Sums:
     weight = (GRID * np.minimum(held, clip)) // np.maximum(held, 1)
     total = np.bincount(cells[inside], weight[rows.units[inside]].astype(float), size)
     return Sums(np.rint(total).astype(np.int64), GRID * clip, GRID)
-
-
-def norms(cells: np.ndarray, size: int, rows: Rows) -> np.ndarray:
-    """Return the least power of two, as its exponent, that each unit's L2 norm does not exceed; int64, shape (units,)."""
-    return exponents(_squares(cells, size, rows))
 
 
 def exponents(squares: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from mirror_profiles.privacy import PUBLIC, by_mechanism
 from mirror_profiles.private import column as columns
 from mirror_profiles.private import contributions, fitting, tables
 from mirror_profiles.private.column import Learned
-from mirror_profiles.private.counting import bounded, counted
+from mirror_profiles.private.counting import bounded, counted, least_bound
 from mirror_profiles.profile import Aspect, ColumnProfile, Explainer
 
 if TYPE_CHECKING:
@@ -35,10 +35,8 @@ _COARSE = 16
 """Groups of a column's codes while pairs are compared."""
 _FINE = 128
 """Most groups of a column's codes in a pair that was chosen."""
-_FOR_CLIP, _FEWEST = 0.1, 0.1
-"""Share of the budget of choosing that finds a bound for what one unit says; and of all rows, those of units that the bound leaves whole."""
-_APART = 0.1
-"""As in `counting.counted`: little, since a table is fitted to margins in which units weigh more as they should."""
+_TOLD = 0.1
+"""Of all rows, those that are kept while pairs are compared: units are bounded to as few rows as that leaves them."""
 _EXACT = 16
 """Scores are whole numbers of this part of a row's least weight."""
 _LEAST = 0.1
@@ -79,7 +77,7 @@ def learn(
     their codes.
     """
     pairs_share = _PAIRS if units * np.sqrt(budget.rho) > _FEW else _PAIRS_OF_FEW
-    learned = _columns(relation, table, keys, rows, budget, 1 - pairs_share)
+    learned = _columns(relation, table, keys, rows, budget, 1 - pairs_share, units)
     free = [
         one
         for one in learned
@@ -101,6 +99,7 @@ def _columns(
     rows: Rows,
     budget: Budget,
     share: float,
+    units: float,
 ) -> list[Learned]:
     made = [column for column in relation.columns if column.generated is None]
     spends = [column for column in made if column.nullable or column.name not in keys]
@@ -116,13 +115,7 @@ def _columns(
         one = columns.domain(relation, column, values, rows, part, categories, key=column.name in keys)
         found.append(one)
     spent = sum(one.rho for one in found) - (categories.rho * len(text))
-    left = replace(budget, rho=budget.rho * share - spent)
-    # noise of all cells together is least when budgets are as the power of two thirds of how many cells there are
-    weight = [one.size ** (2 / 3) for one in found]
-    return [
-        columns.learn(one, rows, left.part(mine / max(sum(weight), 1e-9)))
-        for one, mine in zip(found, weight, strict=True)
-    ]
+    return columns.learn(found, rows, replace(budget, rho=budget.rho * share - spent), units=units)
 
 
 class _Chooser:
@@ -143,14 +136,11 @@ class _Chooser:
             groups = tables.grouped(_shares(one), one.order, _COARSE, nominal=one.nominal)
             self.heights[id(one)] = int(groups.max()) + 1
             self.groups[id(one)] = np.where(one.codes >= 0, groups.astype(np.int16)[one.codes], np.int16(-1))
-        self.clip = 1
-        if rows.units is not None:
-            held = np.bincount(rows.units, minlength=rows.many)
-            self.clip = bounded(contributions.exponents(held**2), self.budget.part(_FOR_CLIP), _FEWEST)
+        self.clip = bounded(rows, _TOLD)
 
     def pairs(self) -> tuple[list[tuple[Known | Learned, Learned]], list[str]]:
         """Return what explains which column, and an order in which each column comes after what explains it."""
-        part = self.budget.part((1 - _FOR_CLIP) / self.each)
+        part = self.budget.part(1 / self.each)
         found: list[tuple[Known | Learned, Learned]] = []
         scores: dict[tuple[int, int], int] = {}
         done: list[Known | Learned] = list(self.around)
@@ -204,9 +194,9 @@ def _by_group(one: Learned) -> np.ndarray:
     return np.bincount(tables.grouped(shares, one.order, _COARSE, nominal=one.nominal), shares)
 
 
-def scale_of(other: Learned, budget: Budget) -> float:
-    """Return about the noise that a table of a column and another will have."""
-    return float(max(other.clip / 4, 1.0) / np.sqrt(2 * budget.rho))
+def scale_of(rows: Rows, budget: Budget) -> float:
+    """Return the least noise that a table of two columns will have."""
+    return float(least_bound(rows) / np.sqrt(2 * budget.rho))
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +218,7 @@ def _tables(pairs: list[tuple[Known | Learned, Learned]], rows: Rows, budget: Bu
     for (one, other), mine in zip(pairs, weight, strict=True):
         part = budget.part(mine / sum(weight))
         total = float(other.margin.counts.clip(0).sum())
-        most = _sizes(one, other, _NOISE * total / scale_of(other, part))
+        most = _sizes(one, other, _NOISE * total / scale_of(rows, part))
         groups = [
             tables.grouped(_shares(node), node.order, size, nominal=node.nominal)
             for node, size in zip((one, other), most, strict=True)
@@ -240,7 +230,7 @@ def _tables(pairs: list[tuple[Known | Learned, Learned]], rows: Rows, budget: Bu
         )
         cells = np.where((left >= 0) & (right >= 0), left * np.int32(width) + right, np.int32(-1))
         size = (int(groups[0].max()) + 1) * width
-        noisy = counted(cells, size, rows, part, apart=_APART)
+        noisy = counted(cells, size, rows, part)
         table = noisy.values.reshape(-1, width)
         released[other.name] = _Pair(one, (groups[0], groups[1]), table, noisy.scale, noisy.rho)
     return released

@@ -17,11 +17,24 @@ from mirror.key_values import unique_generator
 from mirror.patterns import mask_of
 from mirror_connectors.errors import PlanError
 from mirror_profiles.rules.evaluate import Vector, fixed, passing
-from mirror_profiles.rules.kinds import AllOf, Among, Compares, Fixed, Holds, Like, Missing, MissingWhen, Value, read_by
+from mirror_profiles.rules.kinds import (
+    AllOf,
+    Among,
+    Compares,
+    Fixed,
+    Holds,
+    Like,
+    Missing,
+    MissingWhen,
+    Value,
+    columns_of,
+    read_by,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from mirror.generators import Generator
     from mirror.plan import ColumnPlan, KeyPlan, RelationPlan
     from mirror_connectors.base import Engine
     from mirror_connectors.schema import Check, Relation, RelationName
@@ -134,9 +147,29 @@ def grouped(
     """Return the groups of columns that conditions tie together, and the conditions none of whose columns may change.
 
     ``referred`` are columns that other relations refer to: these, and all columns of keys, stay as they are made; but of those that are
-    ``steady`` only the NULLs do.
+    ``steady`` only the NULLs do. So do those of columns that a rule says are NULL, where conditions bind nothing else.
     """
-    free = changeable(relation, columns, set(referred).difference(steady))
+    groups, stuck = _grouped(relation, columns, bounds, referred, steady)
+    read = {name for bound in stuck for name in read_by(bound.any_of)}
+    hiding = {plan.column: rule for plan in columns if (rule := _hidden_by(plan)) is not None and plan.column in read}
+    if not hiding:
+        return groups, stuck
+    # what says whether they are NULL stays as it is: a NULL where it is one, anything else altogether
+    nulls = {rule.when.column for rule in hiding.values() if isinstance(rule.when, Missing)}
+    values = {name for rule in hiding.values() for name in columns_of(rule.when)} - nulls
+    shown = (hiding.keys() | nulls) - set(referred) - values
+    return _grouped(relation, columns, bounds, {*referred, *values}, {*steady, *shown}, hidden=hiding.keys() & shown)
+
+
+def _grouped(
+    relation: Relation,
+    columns: Sequence[ColumnPlan],
+    bounds: Sequence[Bound],
+    referred: Collection[str],
+    steady: Collection[str],
+    hidden: Collection[str] = (),
+) -> tuple[tuple[Group, ...], list[Bound]]:
+    free = changeable(relation, columns, set(referred).difference(steady), hidden)
     # a time that is a gap after a parent's should stay so, if anything else can give way
     tied = {plan.column for plan in columns if plan.profile.anchor and plan.profile.anchor.foreign_key}
     stuck: list[Bound] = []
@@ -328,21 +361,38 @@ def _is_sure(key: KeyPlan, bound: Bound, parent: RelationPlan | None) -> bool:
     return bool(passing(bound.any_of, {key.fills[0]: ends}).all())
 
 
-def changeable(relation: Relation, columns: Sequence[ColumnPlan], referred: Collection[str]) -> frozenset[str]:
-    """Return the columns whose values may be exchanged or set: none of a key, and none of those given, to which others refer."""
+def changeable(
+    relation: Relation, columns: Sequence[ColumnPlan], referred: Collection[str], hidden: Collection[str] = ()
+) -> frozenset[str]:
+    """Return the columns whose values may be exchanged or set: none of a key, and none of those given, to which others refer.
+
+    Those that are ``hidden`` may where they are not NULL.
+    """
     fixed_ = {*referred, *(name for key in relation.keys for name in key.columns)}
-    return frozenset(plan.column for plan in columns if plan.column not in fixed_ and _may_change(plan))
+    return frozenset(
+        plan.column
+        for plan in columns
+        if plan.column not in fixed_ and (_may_change(plan.generator) or plan.column in hidden)
+    )
 
 
-def _may_change(plan: ColumnPlan) -> bool:
-    match plan.generator:
+def _hidden_by(plan: ColumnPlan) -> MissingWhen | None:
+    """Return the rule that says where a column is NULL whose other values may be exchanged or set."""
+    generator = plan.generator
+    if not isinstance(generator, Derived) or not isinstance(generator.rule, MissingWhen):
+        return None
+    return generator.rule if _may_change(generator.base) else None
+
+
+def _may_change(generator: Generator) -> bool:
+    match generator:
         # what names no row of its own relation, and what is the same in every row, may be missing
         case Drawn() | Scrambled() | Mask(within=None) | Constant():
             return True
         case FromLists():
-            return not plan.generator.unique
+            return not generator.unique
         case Choice():
-            return not plan.generator.unique and plan.generator.within is None
+            return not generator.unique and generator.within is None
         case _:
             return False
 

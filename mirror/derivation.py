@@ -242,7 +242,7 @@ def _along(rule: Rule, keys: Sequence[KeyPlan]) -> str | None:
             owned = (str(k.foreign_key) for k in keys if k.foreign_key.columns == rule.group and k.finds == "owner")
             return next(owned, "")
         case Determines():
-            return next((str(k.foreign_key) for k in keys if set(k.foreign_key.columns) <= set(rule.by)), None)
+            return next((str(k.foreign_key) for k in keys if set(k.foreign_key.columns) == set(rule.by)), None)
         case _:
             return None
 

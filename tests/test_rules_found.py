@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -29,6 +31,7 @@ from mirror_profiles.rules.kinds import Rule, Totals, relation_of
 from mirror_profiles.rules.sheet import Sheet
 from mirror_profiles.rules.spelling import spell
 from mirror_profiles.rules.within import within
+from tests.test_round_trip import broken, build, mirrored_in, profile_at
 
 ACCOUNT, ENTRY = RelationName("s", "main", "account"), RelationName("s", "main", "entry")
 KEY = ForeignKey(ENTRY, ("account_id",), ACCOUNT, ("id",))
@@ -357,3 +360,34 @@ def test_profiles_without_rules_are_read_as_before(tmp_path: Path) -> None:
     empty = Profile(Schema(()), (), (), (), 10)
     save_profile(empty, tmp_path / "p.mirror")
     assert load_profile(tmp_path / "p.mirror").rules == ()
+
+
+GAMES = "CREATE TABLE game (id INTEGER PRIMARY KEY, state TEXT NOT NULL, aces INTEGER, points INTEGER, firsts INTEGER, won INTEGER)"
+
+
+@pytest.mark.parametrize("stated", [False, True])
+def test_what_is_null_together_is_in_order_where_it_is_not(tmp_path: Path, stated: bool) -> None:
+    """Another rule says where the columns are NULL: by another column's NULLs, or by what a state says; values alone give way."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(2_000):
+        none = rng.random() < 0.15
+        points = int(rng.integers(40, 120))
+        firsts = int(rng.integers(points // 3, points + 1))
+        counted = (int(rng.poisson(4)), points, firsts, int(rng.integers(0, firsts + 1)))
+        state = "due" if none and stated else str(rng.choice(["won", "drawn"]))
+        rows.append((number, state, *((None,) * 4 if none else counted)))
+    build(GAMES, tmp_path / "source.db")
+    with closing(sqlite3.connect(tmp_path / "source.db")) as connection, connection:
+        connection.executemany("INSERT INTO game VALUES (?, ?, ?, ?, ?, ?)", rows)
+    mirrored = mirrored_in(tmp_path, profile_at(tmp_path / "source.db", k=5), scale=1.0, seed=1)
+    assert broken(mirrored) == []
+    assert not [finding for finding in mirrored.plan.findings if "not made true" in finding.what]
+    with closing(sqlite3.connect(mirrored.target)) as connection:
+        found = connection.execute(
+            "SELECT sum(firsts > points), sum(won > firsts), sum((points IS NULL) <> (aces IS NULL)), sum((won IS NULL) <> (aces IS NULL)),"
+            " sum((state = 'due') <> (aces IS NULL)), sum(aces IS NULL) FROM game"
+        ).fetchone()
+    assert found[:4] == (0, 0, 0, 0)
+    assert not stated or found[4] == 0
+    assert found[5] == pytest.approx(sum(row[2] is None for row in rows), rel=0.2)

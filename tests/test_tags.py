@@ -106,6 +106,7 @@ def test_the_real_profiles_have_records_of_every_kind(demo: Profile, chinook: Pr
         "Dependence",
         "FanOut",
         "Kinds",
+        "Repeats",
         "Agreement",
         "Found",
         "RelationProfile",

@@ -219,14 +219,14 @@ class Synthesis:
             self._by_size[at] = order, place
         return self._by_size[at]
 
-    def chosen(self, rows: Rows, key: KeyPlan, codes: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+    def chosen(self, name: RelationName, key: KeyPlan, codes: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
         """Return parents of the identities drawn (from 1), int64; one more than there are identities is any other parent, by its children."""
-        order, _ = self._parents_by_size(rows.plan.name, key)
+        order, _ = self._parents_by_size(name, key)
         others = order[key.fan_out.identities :]
         found = order[np.minimum(codes.astype(np.int64) - 1, len(order) - 1).clip(0)]
         rest = (codes > key.fan_out.identities) & bool(len(others))
         if rest.any():
-            weights = np.cumsum(self.deal(rows.plan.name, str(key.foreign_key)).counts[others] + 1e-9)
+            weights = np.cumsum(self.deal(name, str(key.foreign_key)).counts[others] + 1e-9)
             at = np.searchsorted(weights, uniforms[rest] * weights[-1], side="right").clip(0, len(others) - 1)
             found[rest] = others[at]
         return found

@@ -109,8 +109,14 @@ def spelled(found: Vector, digits: int | None, type_: pa.DataType) -> pa.Array:
 
 
 def _determined(world: Synthesis, rows: Rows, plan: ColumnPlan, rule: Determines, foreign_key: str) -> pa.Array:
-    """Let rows that agree hold what the first of them drew: in one block that all look at, or of the owner where he is who they agree in."""
+    """Let rows that agree hold what the first of them drew: in one block that all look at, or of the owner where he is who they agree in.
+
+    What follows from the parents whom they agree in is drawn so.
+    """
     mine = rows.base(plan.column)
+    parents = [rows.plan.key(key).foreign_key.columns for key in plan.profile.follows]
+    if parents and {column for columns in parents for column in columns} <= set(rule.by):
+        return mine
     if foreign_key == rows.plan.owner:
         return mine.take(pa.array(np.searchsorted(rows.owners, rows.owners)))
     first = world.block(rows.plan.name, _fullest(world, rows))

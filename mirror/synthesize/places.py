@@ -49,6 +49,11 @@ def shuffled(numbers: np.ndarray, names: tuple[object, ...]) -> np.ndarray:
     return Permutation(_WIDEST, *names)(numbers % _WIDEST)
 
 
+def uniform(numbers: np.ndarray) -> np.ndarray:
+    """Return the uniforms (0 ≤ u < 1), float64, that numbers of `shuffled` stand for."""
+    return np.asarray(numbers / _WIDEST).clip(0, np.nextafter(1, 0))
+
+
 def beyond(generator: Mask, rows: np.ndarray, type_: pa.DataType, names: tuple[object, ...]) -> pa.Array:
     """Return the values of rows beyond those that are there; where the mask has no more, longer ones."""
     sizes = capacity(generator.mask)

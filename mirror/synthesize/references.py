@@ -50,7 +50,7 @@ def find(world: Synthesis, rows: Rows, key: KeyPlan) -> np.ndarray:
             case Finds.DEALT if key.fan_out.choice is not None and deal.free and rows.plan.can_choose(key):
                 seen = [rows.explaining(explainer) for explainer in key.fan_out.choice.explainers]
                 codes = world.sampler(key.fan_out.choice).draw(seen, rows.uniforms(f"{spelling} choice"))
-                found = world.chosen(rows, key, codes, rows.uniforms(f"{spelling} other"))
+                found = world.chosen(name, key, codes, rows.uniforms(f"{spelling} other"))
             case Finds.DEALT:
                 found = deal.dealt(numbers)
             case Finds.INJECTED:

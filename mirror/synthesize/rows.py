@@ -95,6 +95,15 @@ class Rows:
         """Return a uniform (0 ≤ u < 1) for each row, float64."""
         return self.random(column).random(len(self))
 
+    def uniforms_of(self, foreign_keys: tuple[str, ...], column: str) -> np.ndarray:
+        """Return a uniform (0 ≤ u < 1) for each row, float64: the same where the same parents are found, its own where one of them is none."""
+        mark, alone = np.zeros(len(self), dtype=np.int64), np.zeros(len(self), dtype=bool)
+        for key in foreign_keys:
+            found = self.parents(key)
+            alone |= found == NONE
+            mark = places.shuffled(mark + found, (self.seed, self.plan.name, column, key))
+        return np.where(alone, self.uniforms(column), places.uniform(mark))
+
     @property
     def owners(self) -> np.ndarray:
         """The owner's row of each row, sorted; zeros where the relation is a root."""

@@ -45,8 +45,14 @@ class Sequence:
         self._world = world
         self._rows = rows
         late = [one for one in rows.plan.columns if rows.is_late(one)]
-        # times come first, as they did when the columns were learned
-        self.columns = sorted(late, key=lambda one: not temporal.is_moment(rows.plan.relation.column(one.column).type))
+        # what follows from parents comes first, and then times, as they did when the columns were learned
+        self.columns = sorted(
+            late,
+            key=lambda one: (
+                not one.profile.follows,
+                not temporal.is_moment(rows.plan.relation.column(one.column).type),
+            ),
+        )
         self._by_name = {one.column: one for one in self.columns}
         size = len(rows)
         self.codes = {one.column: np.zeros(size, dtype=np.int16) for one in self.columns}
@@ -61,6 +67,9 @@ class Sequence:
         self._places: dict[str, np.ndarray] = {}
         self._fixed: dict[tuple[object, ...], np.ndarray] = {}
         self._uniforms: dict[str, np.ndarray] = {}
+        for one in late:
+            for name in (one.column, f"{one.column} codes") if one.profile.follows else ():
+                self._uniforms[name] = rows.uniforms_of(one.profile.follows, name)
         self._alone: dict[str, np.ndarray] = {}
         self._meetings: dict[tuple[str, str], Meeting | None] = {}
         self._ranks: dict[str, _Ranks] = {}
@@ -458,6 +467,7 @@ class Sequence:
         return self._fixed[place], self._fixed["there", *place]
 
     def _uniform(self, name: str) -> np.ndarray:
+        """Return a uniform of each row, float64; for the draws of a column that follows from parents one for all rows that find them."""
         if name not in self._uniforms:
             self._uniforms[name] = self._rows.uniforms(name)
         return self._uniforms[name]

@@ -80,7 +80,7 @@ def _exchanged(group: Group, frame: Mapping[str, Vector], random: np.random.Gene
     In each round rows are paired at random, and pairs swap one column's values where more rows pass than before.
     """
     rows = len(next(iter(frame.values())).there)
-    able = [name for name in group.movable if name not in group.steady]
+    able = list(group.movable)
     places = {name: np.arange(rows) for name in able}
     bad = broken(group.conditions, frame)
     idle = 0
@@ -98,6 +98,9 @@ def _exchanged(group: Group, frame: Mapping[str, Vector], random: np.random.Gene
         half = len(one)
         before = bad[one].astype(int) + bad[other]
         after = now[:half].astype(int) + now[half:]
+        if column in group.steady:
+            there = frame[column].there
+            after = np.where(there[one] == there[other], after, before + 1)
         better = after < before
         # a row that has tried many others exchanges with the first that will do, or else with one that does no harm
         rank = np.where(better, 0, np.where(after == before, 1, 2))

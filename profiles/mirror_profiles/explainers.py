@@ -33,6 +33,9 @@ _PACE_ORDER = np.arange(1, grids.PACE_CODES + 1)
 _EARLY = (Aspect.VALUE, Aspect.SIBLINGS, Aspect.PLACE, Aspect.LEFT)
 """What may explain keys, and columns that others refer to: they are needed before much else is known."""
 
+_OF_PARENTS = (Aspect.VALUE, Aspect.IDENTITY, Aspect.KIND)
+"""What is said of a parent wherever it is found."""
+
 
 class Explainers:
     """All that may explain the columns of one relation, and which parents its keys find."""
@@ -47,6 +50,10 @@ class Explainers:
     def of(self, name: str, done: Collection[str]) -> Iterator[Candidate]:
         """Yield what may explain a column, once those in ``done`` are known."""
         layout = self._layout
+        follows = layout.follows(name)
+        if follows:
+            yield from self._of_following(follows, done)
+            return
         for candidate in self._around:
             early = candidate.aspect in _EARLY and self._context.known(layout.name, candidate, done)
             if early or name not in layout.keyed:
@@ -75,6 +82,16 @@ class Explainers:
                 yield Candidate(by, str(key), met.left, _EXCESS_ORDER, Aspect.KIN_LEFT, by=by)
             elif by in done:
                 yield from self._met(key, by, met.row)
+
+    def _of_following(self, follows: tuple[str, ...], done: Collection[str]) -> Iterator[Candidate]:
+        """Yield what is the same wherever the same parents are found by these foreign keys."""
+        for candidate in self._around:
+            if candidate.foreign_key in follows and candidate.aspect in _OF_PARENTS:
+                yield candidate
+        for other in done:
+            known = self._layout.follows(other)
+            if known and set(known) <= set(follows):
+                yield self._read.candidate(other, self._read.codes[other], None, Aspect.VALUE)
 
     def of_lengths(self, name: str) -> Iterator[Candidate]:
         """Yield what may explain the lengths of a column's text, which are drawn when all other columns are known."""

@@ -11,9 +11,11 @@ import pyarrow as pa
 
 from mirror_profiles import columns
 from mirror_profiles.columns import numeric
-from mirror_profiles.columns.kinds import Categorical, Empty, Identifier, Numeric, Temporal
+from mirror_profiles.columns.kinds import Boolean, Categorical, Empty, Identifier, Numeric, Temporal
 from mirror_profiles.columns.temporal import is_moment
 from mirror_profiles.dependence import grids
+from mirror_profiles.following import following
+from mirror_profiles.marginals import unique_alone
 from mirror_profiles.siblings import Meeting, Siblings
 from mirror_profiles.structure import circular_columns, columns_of_keys, deciding_columns, given_columns
 
@@ -83,6 +85,7 @@ class Layout:
             name not in self._shared,
             name not in self.keys,
             name not in self.keyed,
+            name not in self._following,
             not time,
             self.names.index(name),
         )
@@ -91,6 +94,29 @@ class Layout:
     def parents(self) -> list[tuple[ForeignKey, np.ndarray]]:
         """Foreign keys to relations that were learned before, with the parent's row in the rows read (negative: none)."""
         return self.context.parents(self.read)
+
+    @cached_property
+    def _following(self) -> dict[str, tuple[str, ...]]:
+        keys = [(key, rows) for key, rows in self.parents if key.child != key.parent and not key.when]
+        if (
+            self.copied
+            or not keys
+            or not all(read.whole for read in (self.read, *(self.context.reads[key.parent] for key, _ in keys)))
+        ):
+            return {}
+        plain = [
+            column.name
+            for column in self.relation.columns
+            if column.name in self.names
+            and column.name not in self.keyed | unique_alone(self.relation)
+            and not is_moment(column.type)
+        ]
+        return following(self.read, keys, plain, self.owner, k=self.context.k)
+
+    def follows(self, name: str) -> tuple[str, ...]:
+        """Return the foreign keys whose parents decide what a column holds that is drawn, or ()."""
+        drawn = isinstance(self.read.marginals[name], Numeric | Temporal | Categorical | Boolean)
+        return self._following.get(name, ()) if drawn else ()
 
     @cached_property
     def identities(self) -> dict[str, np.ndarray]:

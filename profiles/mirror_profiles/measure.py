@@ -17,6 +17,7 @@ from mirror_profiles.columns import numeric
 from mirror_profiles.columns import order as order_of
 from mirror_profiles.columns.kinds import Identifier, Opaque, Text
 from mirror_profiles.dependence import Candidate, grids
+from mirror_profiles.following import rules_of
 from mirror_profiles.interpretation import readings
 from mirror_profiles.matching import ELSEWHERE, NULL, ORPHAN, depths
 from mirror_profiles.ownership import ties_of
@@ -31,7 +32,7 @@ from mirror_profiles.privacy import (
     released_ranks,
     released_size,
 )
-from mirror_profiles.profile import Agreement, Aspect, Copy, FanOut, Profile, Protection, Provenance
+from mirror_profiles.profile import Agreement, Aspect, Copy, FanOut, Profile, Protection, Provenance, RelationProfile
 from mirror_profiles.reading import Context, Read, matched, read_table
 from mirror_profiles.relations import learn
 from mirror_profiles.rules.discovery import discover
@@ -109,7 +110,7 @@ def measure(
         k,
         tuple(findings),
         agreements=structure.ways,
-        rules=_rules(schema, reads, structure.found, copy, k),
+        rules=_rules(schema, reads, relations, structure.found, copy, k),
         protection=_protection(structure.units, order, copy=copy, unit=unit, k=k),
     )
 
@@ -201,6 +202,7 @@ def _protection(
 def _rules(
     schema: Schema,
     reads: Mapping[RelationName, Read],
+    relations: Sequence[RelationProfile],
     found: Mapping[str, np.ndarray],
     copy: Collection[RelationName],
     k: int,
@@ -221,7 +223,8 @@ def _rules(
         for column, marginal in read.marginals.items()
         if isinstance(marginal, Text | Opaque | Identifier)
     }
-    rules = discover(schema, tables, parents, whole=whole, copied=copy, secret=secret, k=k, units=units)
+    rules = list(discover(schema, tables, parents, whole=whole, copied=copy, secret=secret, k=k, units=units))
+    rules += rules_of(relations, schema.foreign_keys, found, rules, k=k)
     # how few break a rule would tell of single rows
     return tuple(
         replace(one, exceptions=max(one.exceptions, k) if one.exceptions else 0) for one in rules if one.support >= k

@@ -272,6 +272,8 @@ class ColumnProfile:
     """Codes that hardly two rows of one owner share, as two cars do not start from one place."""
     returns: Dependence | None = None
     """Whether a category is one that a row before holds (2) or none (1), of the same owner, where another than the row before's is drawn."""
+    follows: tuple[str, ...] = ()
+    """Foreign keys, one or two: rows that find the same parents by them hold the same."""
     lengths: Dependence | None = None
     """What the length of text follows from, by the codes of its lengths from 1; None where nothing does."""
     released: Tag = field(kw_only=True)
@@ -297,6 +299,20 @@ class Kinds:
     """Shares of the parents that have children."""
     dependence: Dependence | None = None
     """How a parent's kind (1 …) follows from its columns and the number of its children."""
+    released: Tag = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """How rows that have one parent in common have another in common as well: a customer goes to his usual store."""
+
+    within: str
+    """The foreign key by which they find the one, the owner if there is one."""
+    sizes: Dependence
+    """Of the rows with that parent whose other is not known yet, how many find that of the first of them, by how many are left and how many there
+    are: codes of `grids.shared`."""
+    together: float
+    """Share of the other parents, found by several, whose rows follow one another; those of the rest lie among them as chance has it."""
     released: Tag = field(kw_only=True)
 
 
@@ -327,6 +343,10 @@ class FanOut:
     """How it depends on a row's other relatives which of these parents it finds (1 …), or one of the others; with ``kinds``, of which kind."""
     kinds: Kinds | None = None
     """Kinds of parents, where there are too many for identities."""
+    repeats: Repeats | None = None
+    """How rows with another parent in common find the same one by this key, where they do so more often than chance has it."""
+    apart: bool = False
+    """Whether hardly two rows of one owner find the same parent, as no driver starts twice in one race, though chance would have it."""
     released: Tag = field(kw_only=True)
 
 

@@ -17,11 +17,12 @@ from mirror_profiles.layout import Layout
 from mirror_profiles.marginals import learn_marginal
 from mirror_profiles.privacy import CONFIG, SCHEMA, by_threshold, released_part
 from mirror_profiles.profile import Aspect, ColumnProfile, Dependence, FanOut, Gap, RelationProfile
+from mirror_profiles.references import references
 from mirror_profiles.siblings import once_each
 from mirror_profiles.starts import starts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from mirror_connectors.schema import Finding
     from mirror_profiles.reading import Context, Read
@@ -54,7 +55,9 @@ def learn(
         profiles[name] = learner.column(name, profiles)
     learned = tuple(replace(profiles[name], lengths=learner.lengths(name)) for name in layout.names)
     owner = str(layout.owner) if layout.owner else None
-    return RelationProfile(layout.name, read.rows, learned, owner, released=SCHEMA), tuple(learner.choices())
+    return RelationProfile(layout.name, read.rows, learned, owner, released=SCHEMA), tuple(
+        references(layout, learner.explainers)
+    )
 
 
 class _Learner:
@@ -72,9 +75,23 @@ class _Learner:
         nulls = released_part(pc.is_null(values).to_numpy(zero_copy_only=False), k=k, units=self.read.units)
         if name in self.context.forests(self.layout.name) and len(values):
             nulls = values.null_count / len(values)
-        gaps, explained, returns = self._models(name, list(self.explainers.of(name, done)))
+        candidates = list(self.explainers.of(name, done))
+        follows = self.layout.follows(name)
+        if follows:
+            explained = self._followed(name, candidates)
+            return ColumnProfile(
+                name, round(nulls, 6), marginal, explained, follows=follows if explained else (), released=released
+            )
+        gaps, explained, returns = self._models(name, candidates)
         once = self._once(name)
         return ColumnProfile(name, round(nulls, 6), marginal, explained, gaps, once, returns, released=released)
+
+    def _followed(self, name: str, candidates: Sequence[Candidate]) -> Dependence | None:
+        marginal, codes = self.read.marginals[name], self.read.codes[name]
+        order, nominal = columns.order(marginal), isinstance(marginal, Categorical)
+        return dependence.fit(
+            codes, order, candidates, k=self.context.k, nominal=nominal, units=self.read.units, always=True
+        )
 
     def _once(self, name: str) -> tuple[int, ...]:
         """Find single values that one owner's rows have once at most."""
@@ -240,32 +257,6 @@ class _Learner:
             ]
 
         return candidates
-
-    def choices(self) -> Iterator[tuple[str, FanOut]]:
-        """Learn how it depends on a row's owner, and on the other parents it finds, which of few parents it finds, or of which kind."""
-        context, name = self.context, self.layout.name
-        keys = context.schema.parents_of(name)
-        known = self.explainers.of_choices()
-        # of two ways that agree the one leads where the other does
-        led = {way[0] for one in context.ways if one.relation == name for way in (one.one, one.other) if way}
-        for key in sorted(keys, key=lambda one: (not context.fan_outs[str(one)].identities, str(one))):
-            alone = not any(set(key.columns) & set(other.columns) for other in keys if other != key)
-            plain = alone and key != self.layout.owner and key.child != key.parent
-            if str(key) in led or not plain or self.layout.copied:
-                continue
-            candidate = self.explainers.chosen(key)
-            if candidate is None:
-                continue
-            fan_out = context.fan_outs[str(key)]
-            if candidate.aspect is Aspect.KIND:
-                fan_out = replace(fan_out, kinds=self.explainers.kinds[str(key)][0])
-            some = np.flatnonzero(candidate.codes)
-            here = [replace(one, codes=one.codes[some]) for one in known]
-            whose = None if self.read.units is None else self.read.units[some]
-            found = dependence.fit(candidate.codes[some], candidate.order, here, k=context.k, nominal=True, units=whose)
-            if found is not None or fan_out.kinds is not None:
-                yield str(key), replace(fan_out, choice=found)
-            known.append(candidate)
 
 
 def _fit(

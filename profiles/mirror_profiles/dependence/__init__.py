@@ -448,6 +448,10 @@ class Sampler:
         """Draw as `draw`, but only codes that are allowed, bool of shape (rows, codes); 0 where none of these can be drawn."""
         return drawn_among(self._first.of(_grouped(self._groups, seen, len(uniforms))), uniforms, allowed)
 
+    def shares(self, seen: Sequence[np.ndarray], rows: int) -> np.ndarray:
+        """Return the shares of all codes in each of so many rows, shape (rows, codes)."""
+        return self._first.of(_grouped(self._groups, seen, rows))
+
     def shares_among(self, seen: Sequence[np.ndarray], allowed: np.ndarray) -> np.ndarray:
         """Return what share the codes that are allowed, bool of shape (rows, codes), have together, float64 of shape (rows,)."""
         shares = self._first.of(_grouped(self._groups, seen, len(allowed)))

@@ -26,6 +26,23 @@ def counted(numbers: np.ndarray) -> np.ndarray:
     return (np.searchsorted(_COUNTS, numbers, side="right") - 1).astype(np.int16)
 
 
+REST = COUNT_CODES
+"""The code, among those of counts from 1, of all that are left."""
+
+
+def shared(numbers: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Return the codes of counts from 1, int16: those of `counted`, but `REST` for as many as are ``left``."""
+    return np.where(numbers == left, REST, counted(numbers)).astype(np.int16)
+
+
+def shares_of(codes: np.ndarray, left: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+    """Return counts from 1 to ``left``, int64, for codes of `shared`: anywhere within a code, by uniforms (0 ≤ u < 1)."""
+    low = _COUNTS[codes.clip(1, COUNT_CODES - 1)]
+    high = np.append(_COUNTS[1:], _COUNTS[-1] + 1)[codes.clip(1, COUNT_CODES - 1)]
+    found = np.where(codes == REST, left, low + np.floor(uniforms * (high - low)).astype(np.int64))
+    return np.minimum(found, left)
+
+
 def stepped(steps: np.ndarray) -> np.ndarray:
     """Return the codes of differences, int16: 0 for NaN, 1 below zero, then as `counted`."""
     there = ~np.isnan(steps)

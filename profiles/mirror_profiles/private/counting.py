@@ -34,7 +34,7 @@ _MOST_ALIKE = 64
 """The norm beyond which no unit counts more for that."""
 _SETTLING = 8
 """How often budgets and bounds of tables, which follow from one another, are found."""
-_SEEN = 400.0
+_SEEN = 250.0
 """Units times the root of rho, below which noise hides how units differ, and so by how much counts would be beyond shares."""
 _TOO_FAR = 1.0
 """Of the rows, those that may lie elsewhere than the first count had it, counted where they are and where they are not."""

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from mirror_profiles.privacy import by_threshold, units_in
-from mirror_profiles.rules.kinds import Determines, Found
+from mirror_profiles.rules.kinds import CopiedFrom, Determines, Equals, Found, relation_of
 from mirror_profiles.rules.sheet import LEAST, spread
 
 if TYPE_CHECKING:
@@ -92,12 +92,13 @@ def rules_of(
     *,
     k: int,
 ) -> list[Found]:
-    """Return the rules that columns follow from parents, but for those that are ``known``.
+    """Return the rules that columns follow from parents, but for columns of which a rule is ``known`` already that says what they hold.
 
     ``found`` holds by foreign key the parents that rows find (negative: none).
     """
     columns = {str(key): key.columns for key in keys}
-    told = {(one.rule.relation, one.rule.column) for one in known if isinstance(one.rule, Determines)}
+    saying = (CopiedFrom, Determines, Equals)
+    told = {(relation_of(one.rule), one.rule.column) for one in known if isinstance(one.rule, saying)}
     rules: list[Found] = []
     for relation in relations:
         for column in relation.columns:

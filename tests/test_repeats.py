@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import hypothesis.strategies as st
@@ -12,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 
 from mirror.synthesize.repeats import NONE, Served, swapped_apart
+from mirror_connectors.errors import ProfileError
+from mirror_profiles.completeness import check_complete
 from mirror_profiles.repeats import Chances, repeats_of
 from tests.test_round_trip import blocks_of, broken, build, mirrored_in, profile_at
 
@@ -193,6 +196,25 @@ def test_nobody_buys_twice_on_one_receipt_where_hardly_anybody_did(tmp_path: Pat
     assert again < 0.01 * len(lines)
     ((most,),) = asked(mirrored.target, "SELECT max(n) FROM (SELECT count(*) n FROM line GROUP BY product)")
     assert most == pytest.approx(max(np.bincount([product for _, product in lines])), rel=0.15)
+
+
+def test_a_profile_that_names_other_parents_is_refused(tmp_path: Path) -> None:
+    """Parents that are not there, or in a circle: whom rows have in common would be found by what is looked for."""
+    shop(tmp_path / "source.db", stores=30, loyal=0.8)
+    profile = profile_at(tmp_path / "source.db", k=5)
+    (at,) = [place for place, one in enumerate(profile.fan_outs) if one.repeats is not None]
+    found = profile.fan_outs[at]
+    assert found.repeats is not None
+    check_complete(profile)
+    for key in ("nowhere", found.foreign_key):
+        changed = replace(found, repeats=replace(found.repeats, within=key))
+        fan_outs = (*profile.fan_outs[:at], changed, *profile.fan_outs[at + 1 :])
+        with pytest.raises(ProfileError, match="in common by"):
+            check_complete(replace(profile, fan_outs=fan_outs))
+    orders = profile.relations[-1]
+    columns = tuple(replace(one, follows=one.follows and ("nowhere",)) for one in orders.columns)
+    with pytest.raises(ProfileError, match="distance follows from"):
+        check_complete(replace(profile, relations=(*profile.relations[:-1], replace(orders, columns=columns))))
 
 
 @settings(max_examples=60)

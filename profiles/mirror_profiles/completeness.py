@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from mirror_connectors.base import Engine
 from mirror_connectors.errors import ProfileError
 from mirror_profiles import columns
+from mirror_profiles.dependence.grids import REST
 from mirror_profiles.profile import Aspect
 from mirror_profiles.rules.kinds import keys_of, places_of
 from mirror_profiles.structure import precedence
@@ -17,7 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
 
     from mirror_connectors.schema import ForeignKey, Relation, RelationName
-    from mirror_profiles.profile import Anchor, ColumnProfile, Dependence, Explainer, FanOut, Profile, RelationProfile
+    from mirror_profiles.profile import (
+        Anchor,
+        ColumnProfile,
+        Dependence,
+        Explainer,
+        FanOut,
+        Profile,
+        RelationProfile,
+        Repeats,
+    )
 
 _OF_KIN = frozenset(aspect for aspect in Aspect if aspect.name.startswith("KIN_"))
 _OF_KEY = frozenset({Aspect.FAN_OUT, Aspect.IDENTITY, Aspect.KIND, *_OF_KIN})
@@ -99,6 +109,11 @@ class _Check:
         self._model(name, column.returns, _RETURNS, where)
         lengths = getattr(column.marginal, "lengths", None)
         self._around(name, column.lengths, 0 if lengths is None else columns.size(lengths), where)
+        for spelling in column.follows:
+            if spelling not in self.keys or self.keys[spelling].child != name:
+                _refuse(f"foreign keys of its own that {where} follows from", "another")
+        if column.follows and (column.gaps or column.dependence is None):
+            _refuse(f"what explains {where}, which follows from parents", "nothing, or what it is counted from")
         for gap in column.gaps:
             self._named(name, gap.anchor, where)
             self._model(name, gap.dependence, columns.size(gap.marginal), where)
@@ -112,6 +127,25 @@ class _Check:
         self._around(key.child, found.choice, found.identities + 1 if kinds is None else kinds, found.foreign_key)
         if found.kinds is not None:
             self._around(key.parent, found.kinds.dependence, len(found.kinds.weights), found.foreign_key)
+        if found.repeats is not None:
+            self._repeats(key, found.repeats)
+
+    def _repeats(self, key: ForeignKey, found: Repeats) -> None:
+        """Check that the rows with a parent in common have it by another foreign key, that asks for none of this one."""
+        within, asked = found.within, {str(key)}
+        while within not in asked:
+            if within not in self.keys or self.keys[within].child != key.child:
+                _refuse(f"what rows of {key} have in common by another foreign key of theirs", "another")
+            asked.add(within)
+            other = self.profile.fan_out(within)
+            if other is None or other.repeats is None:
+                break
+            within = other.repeats.within
+        else:
+            _refuse(f"what rows of {key} have in common by a foreign key that is found before", "one that is not")
+        self._around(key.child, found.sizes, REST, str(key))
+        if any(one.aspect not in (Aspect.LEFT, Aspect.SIBLINGS) for one in found.sizes.explainers):
+            _refuse(f"numbers of rows to explain how many find the same by {key}", "others")
 
     def _around(self, name: RelationName, model: Dependence | None, codes: int, where: str) -> None:
         """Check a model of what is drawn for each row by itself."""

@@ -145,6 +145,38 @@ def test_what_chance_has_owners_find(seed: int, owners: int, parents: int, codes
     assert chances.pairs(within) == pytest.approx(np.mean(found), rel=0.03, abs=0.2)
 
 
+def test_what_an_owner_has_one_of_may_be_what_a_label_says(tmp_path: Path) -> None:
+    """All tracks of an album cost the same, since all of a genre do: each genre has its own price, and the largest that of the source."""
+    build(
+        """
+        CREATE TABLE album (id INTEGER PRIMARY KEY, year INTEGER NOT NULL);
+        CREATE TABLE genre (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+        CREATE TABLE track (
+            id INTEGER PRIMARY KEY, album INTEGER NOT NULL REFERENCES album, genre INTEGER NOT NULL REFERENCES genre,
+            seconds INTEGER NOT NULL, price DECIMAL(4, 2) NOT NULL
+        );
+        INSERT INTO album SELECT value, 1960 + value % 60 FROM generate(300);
+        INSERT INTO genre VALUES (1, 'rock'), (2, 'jazz'), (3, 'film');
+        INSERT INTO track SELECT a.id * 20 + g.value, a.id, iif(a.id % 10, 1 + a.id % 3 % 2, 3), (a.id * 7 + g.value * 31) % 300,
+            iif(a.id % 10, 0.99, 1.99) FROM album a, generate(9) g;
+        """,
+        tmp_path / "source.db",
+    )
+    learned = profile_at(tmp_path / "source.db", k=5)
+    assert [len(one.follows) for one in learned.relations[-1].columns if one.name == "price"] == [1]
+    for seed in range(4):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        mirrored = mirrored_in(folder, learned, scale=1.0, seed=seed)
+        assert broken(mirrored) == []
+        ((share, most),) = asked(
+            mirrored.target,
+            "SELECT avg(price > 1.5), max(n) FROM track, (SELECT count(DISTINCT price) n FROM track GROUP BY genre)",
+        )
+        assert most == 1
+        assert share == pytest.approx(0.1, abs=0.03)
+
+
 def test_two_parents_that_say_nothing_decide_nothing(tmp_path: Path) -> None:
     shop(tmp_path / "source.db", stores=30, loyal=0.8)
     with closing(sqlite3.connect(tmp_path / "source.db")) as connection, connection:

@@ -42,7 +42,8 @@ def following(
     """
     found: dict[str, tuple[str, ...]] = {}
     left = list(names)
-    alone = [(key,) for key in parents]
+    # of all that decide a column the fewest say most; an album has one price since its genre has
+    alone = sorted(((one,) for one in parents), key=lambda one: (one[0][0] == owner, len(np.unique(one[0][1]))))
     pairs = combinations(parents[:_MOST_KEYS], 2)
     for keys in (*alone, *pairs):
         row, group = _groups([rows for _, rows in keys])

@@ -26,7 +26,7 @@ from mirror_profiles.rules.spelling import spell
 from mirror_profiles.structure import MIRRORED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from mirror.config import Config
     from mirror.plan import Plan
@@ -79,9 +79,10 @@ def compare(
         checks += world.agree(agreed)
     _tell(progress, "check rules", len(relations) + len(keys), steps)
     checks += world.obey()
+    anew = made_anew(profile, world.rules)
     for done, placed in enumerate(relations, len(relations) + len(keys)):
         _tell(progress, f"score {placed.relation.name}", done, steps)
-        marginals += world.score(placed)
+        marginals += world.score(placed, {column for name, column in anew if name == placed.relation.name})
     seconds = time.perf_counter() - started
     return Report(tuple(checks), (*marginals, *fan_outs), tuple(world.findings), tuple(loaded), seconds)
 
@@ -275,11 +276,6 @@ class _World:
             return self.plan.rules
         return tuple(found.rule for found in self.profile.rules if not found.exceptions)
 
-    @property
-    def anew(self) -> frozenset[tuple[RelationName, str]]:
-        """The columns whose single values are the mirror's own."""
-        return made_anew(self.profile, self.rules)
-
     def obey(self) -> Iterator[Check]:
         """Check the rules that the rows are to obey."""
         for rule in self.rules:
@@ -297,8 +293,11 @@ class _World:
 
     # --------------------------------------------------------------------------------------------------- likeness
 
-    def score(self, placed: Placed) -> Iterator[Score]:
-        """Score the columns of one relation that were profiled and that no rule has made otherwise."""
+    def score(self, placed: Placed, anew: Collection[str]) -> Iterator[Score]:
+        """Score the columns of one relation that were profiled and that no rule has made otherwise.
+
+        Single values of those in ``anew`` are the mirror's own.
+        """
         name = placed.relation.name
         try:
             profiled = self.profile.relation(name)
@@ -309,7 +308,6 @@ class _World:
         for column in ruled:
             self._note(column_place(name, column), "not scored: a rule makes its values, not the profile")
         learned = replace(profiled, columns=tuple(c for c in profiled.columns if c.name not in ruled))
-        anew = {column for relation, column in self.anew if relation == name}
         values, notes = column_scores(placed, learned, anew)
         self.findings.extend(notes)
         for where, value in values:

@@ -312,7 +312,7 @@ class _Planner:
             sets = [frozenset(one.columns) for one in declared if one.plain]
         else:
             sets = list(parent.distinct)
-        pairs = {theirs: ours for ours, theirs in _pairs(foreign_key)}
+        pairs = dict(zip(foreign_key.parent_columns, foreign_key.columns, strict=True))
         sets = [one for one in sets if one <= set(pairs)]
         if foreign_key.parent == foreign_key.child:
             # that rows agree with their parents on a key proves nothing of that key
@@ -595,7 +595,3 @@ def _refuse_again(unmade: Sequence[str], everywhere: frozenset[str]) -> None:
 def _spared(key: KeyPlan) -> bool:
     """Say whether rows could do without a parent, though in the source none does."""
     return key.optional is not None and not key.firm and key.finds is not Finds.OWNER
-
-
-def _pairs(key: ForeignKey) -> list[tuple[str, str]]:
-    return list(zip(key.columns, key.parent_columns, strict=True))

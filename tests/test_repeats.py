@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from mirror.synthesize.repeats import NONE, Served, swapped_apart
+from mirror.synthesize.candidates import NOBODY
+from mirror.synthesize.repeats import Served, swapped_apart
 from mirror_connectors.errors import ProfileError
 from mirror_profiles.completeness import check_complete
 from mirror_profiles.repeats import Chances, repeats_of
@@ -137,7 +138,7 @@ def test_what_chance_has_owners_find(seed: int, owners: int, parents: int, codes
     code = np.concatenate([np.arange(codes), rng.integers(0, codes, max(parents - codes, 0))])
     rows = np.concatenate([np.arange(len(code)), rng.integers(0, len(code), 3 * len(code))])
     shares = rng.dirichlet(np.ones(codes), len(rows))
-    chances = Chances.of(rows, code[rows], shares)
+    chances = Chances.of(rows, code[rows], lambda some: shares[some])
     within = rng.integers(0, owners, len(rows))
     upper = np.cumsum(shares[:, code] * chances.weight, axis=1)
     drawn = (rng.random((300, len(rows), 1)) > upper).sum(2).clip(0, len(code) - 1)
@@ -192,7 +193,7 @@ def test_one_customer_alone_teaches_no_habit() -> None:
     parents = rng.integers(0, 10_000, 1000)
     parents[:500] = np.repeat(rng.integers(0, 10_000, 100), 5)
     units = np.where(np.arange(1000) < 500, 0, within)
-    chances = Chances.of(parents, np.zeros(1000, dtype=np.int64), np.ones((1000, 1)))
+    chances = Chances.of(parents, np.zeros(1000, dtype=np.int64), lambda rows: np.ones((len(rows), 1)))
     assert repeats_of(chances, {"owner": within}, None, k=10) is not None
     assert repeats_of(chances, {"owner": within}, units, k=10) is None
 
@@ -276,7 +277,7 @@ def test_groups_fill_parents_and_no_parent_beyond_its_room(seed: int, parents: i
     served = Served.by(np.arange(groups), sizes, left, rng)
     # every row of every group is there once
     assert np.bincount(served.group, weights=served.size, minlength=groups).tolist() == sizes.tolist()
-    there = served.parent != NONE
+    there = served.parent != NOBODY
     taken = np.bincount(served.parent[there], weights=served.size[there], minlength=parents)
     assert (taken + left == room).all()
     assert (left >= 0).all()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mirror.synthesize.candidates import NOBODY as NONE
 from mirror.synthesize.streams import stream
 from mirror_profiles.dependence import grids
 from mirror_profiles.profile import Aspect
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from mirror.synthesize import Synthesis
     from mirror_profiles.profile import Repeats
 
-NONE = -1
 _SWAPS = 12
 """How often rows that find the same parent look for others to swap it with."""
 
@@ -103,9 +103,8 @@ class Served:
         """
         found: list[Served] = []
         waiting = {int(size): [group[sizes == size]] for size in np.unique(sizes)}
-        for size in range(int(sizes.max(initial=0)), 0, -1):
-            if size not in waiting:
-                continue
+        while waiting:
+            size = max(waiting)
             mine = random.permutation(np.concatenate(waiting.pop(size)))
             chosen = random.permutation(np.repeat(np.arange(len(room)), room // size))[: len(mine)]
             room -= size * np.bincount(chosen, minlength=len(room))

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from mirror.generators import Choice, Constant, FromParent, Mask, Numbering
 from mirror.synthesize.apart import ranks
 from mirror.synthesize.candidates import NOBODY as NONE
+from mirror.synthesize.ranks_so_far import Ranks
 from mirror_connectors.errors import ProfileError
 from mirror_profiles import columns
 from mirror_profiles.columns import numeric, temporal
@@ -72,7 +73,7 @@ class Sequence:
                 self._uniforms[name] = rows.uniforms_of(one.profile.follows, name)
         self._alone: dict[str, np.ndarray] = {}
         self._meetings: dict[tuple[str, str], Meeting | None] = {}
-        self._ranks: dict[str, _Ranks] = {}
+        self._ranks: dict[str, Ranks] = {}
         self._chance: dict[str, np.ndarray] = {}
         """Where a category may be one of an earlier row: how likely that is without a look at them."""
         self._held: dict[str, np.ndarray] = {}
@@ -483,7 +484,7 @@ class Sequence:
     def _explaining(self, model: Dependence, name: str, here: np.ndarray) -> list[np.ndarray]:
         """Return the codes of all that explains a model's rows; ``name`` is that of the draws whose ranks it follows."""
         if name not in self._ranks and any(explainer.aspect in _RANKED for explainer in model.explainers):
-            self._ranks[name] = _Ranks(int(self._owners[-1]) + 1)
+            self._ranks[name] = Ranks(int(self._owners[-1]) + 1)
         return [
             self._ranks[name].before(self._owners[here], self._place[here], explainer.aspect)
             if explainer.aspect in _RANKED
@@ -590,24 +591,3 @@ class Sequence:
 def _weights(one: ColumnPlan) -> np.ndarray:
     """Return the shares of a column's codes by its marginal alone, 0 for NULL, float64 of shape (codes,)."""
     return np.array([0.0, *columns.weights(one.profile.marginal)])
-
-
-class _Ranks:
-    """Where the rows drawn so far lay in what one tree gave for them, by owner."""
-
-    def __init__(self, owners: int) -> None:
-        self._sum, self._last = np.zeros(owners), np.zeros(owners)
-        self._number, self._place = np.zeros(owners, dtype=np.int64), np.full(owners, -2)
-
-    def before(self, owner: np.ndarray, place: np.ndarray, aspect: Aspect) -> np.ndarray:
-        """Return the codes of the rank of the row before, or of the mean of all before, int16, shape (rows,); 0 where there is none."""
-        if aspect is Aspect.RANK_BEFORE:
-            return grids.averaged(np.where(self._place[owner] == place - 1, self._last[owner], np.nan))
-        number = self._number[owner]
-        return grids.averaged(np.divide(self._sum[owner], number, out=np.full(len(owner), np.nan), where=number > 0))
-
-    def add(self, owner: np.ndarray, place: np.ndarray, ranks: np.ndarray) -> None:
-        """Take the ranks of rows that were drawn, one of an owner."""
-        self._sum[owner] += ranks
-        self._number[owner] += 1
-        self._last[owner], self._place[owner] = ranks, place

@@ -16,12 +16,13 @@ from mirror.synthesize.streams import stream
 from mirror_profiles.matching import match
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from mirror.plan import KeyPlan, RelationPlan
     from mirror.synthesize import Synthesis
     from mirror.synthesize.repeats import Groups
     from mirror.synthesize.rows import Rows
+    from mirror_connectors.schema import RelationName
 
 _ATTEMPTS, _LAST_ATTEMPTS = 5, 3
 """How often parents are chosen for groups that are to find different ones: among all, and at last among those that the others have not."""
@@ -100,38 +101,41 @@ def _dealt(world: Synthesis, relation: RelationPlan, key: KeyPlan) -> np.ndarray
     """Find parents for rows in groups that find the same, and for all others alone."""
     name, foreign_key = relation.name, str(key.foreign_key)
     deal = world.deal(name, foreign_key)
-    if not deal.free:
+    if not deal.free or not relation.rows:
         return deal.dealt(np.arange(relation.rows))
     groups = groups_of(world, relation, key)
-    blocks = [world.block(name, block) for block in range(world.structure.blocks(name))]
-    owner = (
-        None if relation.owner is None or not key.fan_out.apart else np.concatenate([rows.owners for rows in blocks])
-    )
     if key.fan_out.kinds is None and key.fan_out.choice is not None and relation.can_choose(key):
-        found = _apart_chosen(world, blocks, key, groups)[groups.of_row]
+        found = _apart_chosen(world, relation, key, groups)[groups.of_row]
         wanted = np.zeros(len(groups.first), dtype=np.int64)
     else:
-        wanted = np.concatenate([_kind_wanted(world, rows, key) for rows in blocks])[groups.first]
+        wanted = np.concatenate([_kind_wanted(world, rows, key) for rows in _blocks(world, name)])[groups.first]
         parts = _by_kind(world, relation, key, groups, wanted)
         # a group's rows in their order belong to its parts one after another
         found = np.empty(relation.rows, dtype=np.int64)
         order = np.argsort(parts.group, kind="stable")
         found[np.argsort(groups.of_row, kind="stable")] = np.repeat(parts.parent[order], parts.size[order])
-    if owner is None:
+    if relation.owner is None or not key.fan_out.apart:
         return found
+    owner = world.structure.owners(name, np.arange(relation.rows))
     pool = (wanted if key.fan_out.repeats is None else groups.within)[groups.of_row]
     return swapped_apart(owner, found, pool, stream(world.plan.seed, name, f"{foreign_key} swaps", 0))
 
 
-def _apart_chosen(world: Synthesis, blocks: Sequence[Rows], key: KeyPlan, groups: Groups) -> np.ndarray:
+def _blocks(world: Synthesis, name: RelationName) -> Iterator[Rows]:
+    return (world.block(name, block) for block in range(world.structure.blocks(name)))
+
+
+def _apart_chosen(world: Synthesis, relation: RelationPlan, key: KeyPlan, groups: Groups) -> np.ndarray:
     """Choose a parent for each group by what is known of its first row, int64.
 
     As far as some attempts go, those with a parent in common choose different ones.
     """
-    relation, model = blocks[0].plan, key.fan_out.choice
+    model = key.fan_out.choice
     if model is None:
         return np.full(len(groups.first), NONE)
-    seen = [np.concatenate([rows.explaining(one) for rows in blocks])[groups.first] for one in model.explainers]
+    # all that explains a block's rows is asked for at once: then the block may be let go
+    parts = [[rows.explaining(one) for one in model.explainers] for rows in _blocks(world, relation.name)]
+    seen = [np.concatenate(one)[groups.first] for one in zip(*parts, strict=True)]
     sampler = world.sampler(model)
     random = stream(world.plan.seed, relation.name, f"{key.foreign_key} groups", 0)
     again, found = np.arange(len(groups.first)), np.full(len(groups.first), NONE)

@@ -104,13 +104,8 @@ class Layout:
             or not all(read.whole for read in (self.read, *(self.context.reads[key.parent] for key, _ in keys)))
         ):
             return {}
-        plain = [
-            column.name
-            for column in self.relation.columns
-            if column.name in self.names
-            and column.name not in self.keyed | unique_alone(self.relation)
-            and not is_moment(column.type)
-        ]
+        others = set(self.names) - self.keyed - unique_alone(self.relation)
+        plain = [one.name for one in self.relation.columns if one.name in others and not is_moment(one.type)]
         return following(self.read, keys, plain, self.owner, k=self.context.k)
 
     def follows(self, name: str) -> tuple[str, ...]:

@@ -66,15 +66,19 @@ def _chances(
     if not layout.read.whole or key.when or found is None or not layout.context.reads[key.parent].whole:
         return None
     if candidate is None:
-        return Chances.of(found, np.zeros(len(found), dtype=np.int64), np.ones((len(found), 1)))
+        return Chances.of(found, np.zeros(len(found), dtype=np.int64), lambda rows: np.ones((len(rows), 1)))
     if choice is None:
         counts = np.bincount(candidate.codes, minlength=len(candidate.order) + 1).astype(float)
         counts[0] = 0
-        shares = np.broadcast_to(counts / max(counts.sum(), 1), (len(found), len(counts)))
-    else:
-        taken = {(one.column, one.foreign_key, one.aspect, one.by): one.codes for one in known}
-        seen = [taken[one.column, one.foreign_key, one.aspect, one.by] for one in choice.explainers]
-        shares = Sampler(choice).shares(seen, len(found))
+        alike = counts / max(counts.sum(), 1)
+        return Chances.of(found, candidate.codes.astype(np.int64), lambda rows: np.tile(alike, (len(rows), 1)))
+    taken = {(one.column, one.foreign_key, one.aspect, one.by): one.codes for one in known}
+    seen = [taken[one.column, one.foreign_key, one.aspect, one.by] for one in choice.explainers]
+    sampler = Sampler(choice)
+
+    def shares(rows: np.ndarray) -> np.ndarray:
+        return sampler.shares([codes[rows] for codes in seen], len(rows))
+
     return Chances.of(found, candidate.codes.astype(np.int64), shares)
 
 

@@ -13,7 +13,7 @@ from mirror_profiles.privacy import by_threshold, units_in
 from mirror_profiles.profile import Aspect, Repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _FEWER = 0.95
 """Times the number of different parents that chance gives, below which some are found again and again."""
@@ -85,15 +85,15 @@ class Chances:
 
     parents: np.ndarray
     """The parent that each row does find (negative: none), int64, shape (rows,)."""
-    shares: np.ndarray
-    """How likely it finds one of each code, shape (rows, codes)."""
+    shares: Callable[[np.ndarray], np.ndarray]
+    """How likely some rows (their numbers, int64) find one of each code, shape (rows, codes): of all rows it would be many."""
     code: np.ndarray
     """The code of each parent, int64, shape (parents,); 0 of those that no row finds."""
     weight: np.ndarray
     """How likely it is the one among those of its code, of the same shape."""
 
     @classmethod
-    def of(cls, parents: np.ndarray, codes: np.ndarray, shares: np.ndarray) -> Chances:
+    def of(cls, parents: np.ndarray, codes: np.ndarray, shares: Callable[[np.ndarray], np.ndarray]) -> Chances:
         """Take it that parents of one code (int64, shape (rows,), that of the parent that each row finds) are found by their children."""
         there = parents >= 0
         counts = np.bincount(parents[there]).astype(float)
@@ -103,15 +103,16 @@ class Chances:
 
     def taken(self, rows: np.ndarray) -> Chances:
         """Return those of some rows."""
-        return Chances(self.parents[rows], self.shares[rows], self.code, self.weight)
+        return Chances(self.parents[rows], lambda some: self.shares(rows[some]), self.code, self.weight)
 
     def pairs(self, within: np.ndarray) -> float:
         """Return how many different parents the rows of each parent in common (int64, shape (rows,)) would find, summed over these."""
         group = np.unique(within, return_inverse=True)[1]
         number, found = int(group.max(initial=-1)) + 1, 0.0
+        shares = self.shares(np.arange(len(within))).astype(np.float64).clip(0, 1 - 1e-9)
         for code in np.unique(self.code[self.weight > 0]):
             weights, times = np.unique(self.weight[(self.code == code) & (self.weight > 0)], return_counts=True)
-            share = self.shares[:, code].astype(np.float64).clip(0, 1 - 1e-9)
+            share = shares[:, code]
             rows = np.bincount(group, share, number)
             for weight, n in zip(weights, times, strict=True):
                 # of a small chance the logarithm of missing it is hardly more than itself

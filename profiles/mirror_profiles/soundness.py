@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from mirror_profiles.columns.kinds import Boolean, Categorical, Numeric, Temporal
-from mirror_profiles.dependence.grids import REST
 from mirror_profiles.profile import RANKS, ColumnProfile, Dependence, Explainer, FanOut, Kinds, RelationProfile, Repeats
 from mirror_profiles.rules.kinds import Determines, Joined, Sum
 from mirror_profiles.unpacking import UnsoundError
@@ -73,8 +72,6 @@ def _look_at(node: object, place: str) -> None:
             _shares(node.weights, place)
         case Repeats():
             _shares((node.together,), place)
-            if node.sizes.tree.shares.values.shape[1:] != (REST + 1,):
-                _refuse(f"{place}.sizes")
         case Explainer():
             if not node.groups or not all(0 <= group < _GROUPS for group in node.groups):
                 _refuse(place)

@@ -37,6 +37,11 @@ class Rows:
         return cls(number, dense.astype(np.int64), len(found))
 
     @property
+    def whose(self) -> np.ndarray:
+        """Whose each row is, int64, numbered from 0."""
+        return np.arange(self.number) if self.units is None else self.units
+
+    @property
     def grid(self) -> int:
         """In how many parts a row's weight is divided."""
         return 1 if self.units is None else GRID
@@ -83,8 +88,7 @@ def beyond(cells: np.ndarray, size: int, rows: Rows, shares: np.ndarray, *, clip
     """
     weight = weights(_squares_beyond(cells, size, rows, shares), PARTS * clip)
     inside = cells >= 0
-    assert rows.units is not None  # noqa: S101
-    each = weight[rows.units[inside]].astype(float)
+    each = weight[rows.whose[inside]].astype(float)
     total = np.rint(np.bincount(cells[inside], each, size)).astype(np.int64)
     return Sums(PARTS * total - int(each.sum()) * shares, GRID * PARTS * clip, GRID * PARTS)
 
@@ -98,9 +102,8 @@ def distances(cells: np.ndarray, size: int, rows: Rows, shares: np.ndarray, *, m
 
 def _squares_beyond(cells: np.ndarray, size: int, rows: Rows, shares: np.ndarray) -> np.ndarray:
     """Return the squared L2 norm of each unit's counts beyond shares of its rows, in `PARTS` squared."""
-    assert rows.units is not None  # noqa: S101
     inside = cells >= 0
-    units = rows.units[inside]
+    units = rows.whose[inside]
     held = np.bincount(units, minlength=rows.many)
     along = np.rint(np.bincount(units, shares[cells[inside]].astype(float), rows.many)).astype(np.int64)
     squares = _squares(cells, size, rows)
@@ -127,9 +130,8 @@ def exponents(squares: np.ndarray) -> np.ndarray:
 
 def _squares(cells: np.ndarray, size: int, rows: Rows) -> np.ndarray:
     """Return the squared L2 norm of each unit's counts, int64."""
-    assert rows.units is not None  # noqa: S101  rows of their own have a norm of 1
     inside = cells >= 0
-    place = np.sort(rows.units[inside] * size + cells[inside])
+    place = np.sort(rows.whose[inside] * size + cells[inside])
     first = np.flatnonzero(np.diff(place, prepend=-1))
     counts = np.diff(first, append=len(place))
     return np.bincount(place[first] // size, counts.astype(float) ** 2, rows.many).astype(np.int64)

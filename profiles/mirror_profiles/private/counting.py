@@ -61,8 +61,7 @@ class Budget:
 
 def sizes(rows: Rows, budget: Budget) -> np.ndarray:
     """Release about how many units have at most 2^e rows and more than 2^(e - 1), for each e; float64, shape (ladder,)."""
-    assert rows.units is not None  # noqa: S101  rows of their own are all of one size
-    held = np.bincount(rows.units, minlength=rows.many)
+    held = np.bincount(rows.whose, minlength=rows.many)
     ladder = np.bincount(np.minimum(contributions.exponents(held**2), _LADDER - 1), minlength=_LADDER)
     noisy = budget.account.counts(ladder, sensitivity=1, grid=1, rho=budget.rho)
     # the few that noise alone lifts this high would weigh too much

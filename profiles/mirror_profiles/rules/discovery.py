@@ -57,20 +57,24 @@ def discover(
     """
     found: list[Found] = []
     # what is found out about columns of many rows is not kept from key to key: it would take as much memory again as they do
-    sheets = {
-        name: _sheet(schema, name, table, secret, units.get(name), k)
-        for name, table in tables.items()
-        if table.num_rows <= _MOST_ROWS
-    }
+    kept: dict[RelationName, Sheet] = {}
 
-    def sheet_of(name: RelationName) -> Sheet:
-        return sheets[name] if name in sheets else _sheet(schema, name, tables[name], secret, units.get(name), k)
+    def sheet_of(name: RelationName, *, sampled: bool = False) -> Sheet:
+        if name in kept:
+            return kept[name]
+        table, whose = tables[name], units.get(name)
+        few = table.num_rows <= _MOST_ROWS
+        if sampled and not few:
+            rows = np.unique(np.linspace(0, table.num_rows - 1, _MOST_ROWS).astype(int))
+            table, whose = table.take(rows), None if whose is None else whose[rows]
+        made = _sheet(schema, name, table, secret, whose, k)
+        if few:
+            kept[name] = made
+        return made
 
     for name, table in tables.items():
         if name not in copied and table.num_columns:
-            found += within(
-                sheets[name] if name in sheets else _sample(schema, name, table, secret, units.get(name), k)
-            )
+            found += within(sheet_of(name, sampled=True))
     for key in schema.foreign_keys:
         rows_ = parents.get(str(key))
         if rows_ is None or key.child in copied:
@@ -105,19 +109,6 @@ def _sheet(
     }
     hidden = frozenset(column for column in arrays if (name, column) in secret)
     return Sheet(name, arrays, k, frozenset(kept), hidden, units)
-
-
-def _sample(
-    schema: Schema,
-    name: RelationName,
-    table: pa.Table,
-    secret: Collection[tuple[RelationName, str]],
-    units: np.ndarray | None,
-    k: int,
-) -> Sheet:
-    """Return as many rows as are looked at, evenly spread."""
-    rows = np.unique(np.linspace(0, table.num_rows - 1, _MOST_ROWS).astype(int))
-    return _sheet(schema, name, table.take(rows), secret, None if units is None else units[rows], k)
 
 
 def _strongest(found: Sequence[Found], linked: set[tuple[RelationName, str]]) -> list[Found]:

@@ -1,4 +1,7 @@
-"""What differential privacy costs: flights of New York, profiled with and without noise, compared on fixed public bins."""
+"""What differential privacy costs: flights of New York, profiled with and without noise, compared on fixed public bins.
+
+Each is profiled twice: with domains as noise finds them, and with those that anybody knows (months, hours, bins) declared.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,10 @@ COLUMNS = (
     *("month", "day", "hour", "carrier", "origin", "dest"),
     *("dep_delay", "arr_delay", "distance", "air_time"),
 )
+WHOLE = {"month": (1, 12), "day": (1, 31), "hour": (0, 23)}
+"""What their CHECKs allow, where it is declared what columns hold."""
+FIRST = {"dep_delay": -100, "arr_delay": -100}
+"""Where the first bin starts that the comparison has no edge for."""
 LISTED = ("carrier", "origin", "dest")
 EDGES = {
     "dep_delay": [*range(-20, 60, 5), *range(60, 240, 20), 240, 360, 600, 1400],
@@ -37,17 +44,19 @@ TRIPLES = 20
 def main() -> None:
     """Print a line for each epsilon, and for rows or aircraft as units."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--child", nargs=3, metavar=("FOLDER", "UNIT", "EPSILON"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=4, metavar=("FOLDER", "UNIT", "EPSILON", "DOMAINS"), help=argparse.SUPPRESS)
     parser.add_argument("--units", nargs="*", default=["flight", "plane"])
     parser.add_argument("--epsilons", nargs="*", type=float, default=[NOISELESS, 1.0, 0.5, 0.1])
     found = parser.parse_args()
     if found.child:
-        _profile(Path(found.child[0]), found.child[1], float(found.child[2]))
+        folder, unit, epsilon, domains = found.child
+        _profile(Path(folder), unit, float(epsilon), domains=domains)
         return
     with tempfile.TemporaryDirectory() as folder:
         flights = _build(Path(folder))
         for unit in found.units:
-            _report(Path(folder), unit, found.epsilons, flights)
+            for domains in ("found", "declared"):
+                _report(Path(folder), unit, found.epsilons, flights, domains)
 
 
 def _build(folder: Path) -> pd.DataFrame:
@@ -70,18 +79,34 @@ def _build(folder: Path) -> pd.DataFrame:
         return connection.sql(f"SELECT {listed} FROM flight").df()
 
 
-def _profile(folder: Path, unit: str, epsilon: float) -> None:
+def _declared() -> str:
+    """Return the configuration of what columns hold."""
+    edges = {name: [FIRST[name], *of] if name in FIRST else of for name, of in EDGES.items()}
+    values = {name: list(range(low, high + 1)) for name, (low, high) in WHOLE.items()}
+    return "".join(
+        f'"nyc.main.flight.{name}" = {{ {what} = {of} }}\n'
+        for what, some in (("edges", edges), ("values", values))
+        for name, of in some.items()
+    )
+
+
+def _profile(folder: Path, unit: str, epsilon: float, *, domains: str) -> None:
     """Profile the database, in a process of its own: print its CPU seconds and the memory that it took at most."""
     import mirror_connectors
-    from mirror_connectors.schema import RelationName
-    from mirror_profiles.private import measure
+    from mirror.config import parse
+    from mirror.job import measured
     from mirror_profiles.profile import save
 
+    text = (
+        f'[sources.nyc]\nurl = "duckdb:///flights.db"\n[privacy]\nunit = "nyc.main.{unit}"\nmode = "dp"\n'
+        f"epsilon = {min(epsilon, 10.0)}\n[privacy.domains]\n{_declared() if domains == 'declared' else ''}"
+    )
+    config = parse(text, folder=folder)
+    # more than anybody may ask for, to see what there is without noise
+    privacy = config.privacy.model_copy(update={"epsilon": epsilon})
     start = time.process_time()
-    with mirror_connectors.open(f"duckdb:///{folder}/flights.db", source="nyc") as source:
-        schema = source.inspect()
-        wanted = {RelationName("nyc", "main", unit)}
-        made = measure(schema, {"nyc": source}, unit=wanted, epsilon=epsilon, delta=1e-9)
+    with mirror_connectors.open(config.sources["nyc"].url, source="nyc") as source:
+        made = measured(config.model_copy(update={"privacy": privacy}), source.inspect(), {"nyc": source})
     save(made, folder / "nyc.mirror")
     # what `getrusage` says begins with the memory of the process that started this one
     most = (
@@ -95,19 +120,19 @@ def _profile(folder: Path, unit: str, epsilon: float) -> None:
     print(json.dumps({"cpu": time.process_time() - start, "memory": most}))
 
 
-def _report(folder: Path, unit: str, epsilons: list[float], flights: pd.DataFrame) -> None:
+def _report(folder: Path, unit: str, epsilons: list[float], flights: pd.DataFrame, domains: str) -> None:
     from mirror.api import sample
 
     labels = {name: sorted(set(flights[name])) for name in LISTED}
     real = _codes(flights, labels)
     for epsilon in epsilons:
-        command = [sys.executable, __file__, "--child", str(folder), unit, str(epsilon)]
+        command = [sys.executable, __file__, "--child", str(folder), unit, str(epsilon), domains]
         cost = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
         rows = sample(folder / "nyc.mirror", "nyc.main.flight", rows=len(real["month"][0]), seed=1)
         one, two, three = _scores(real, _codes(rows, labels))
         said = "no noise" if epsilon == NOISELESS else f"epsilon {epsilon:g}"
         print(
-            f"unit {unit:6} {said:12}  1-way {one:.4f}  2-way {two:.4f}  3-way {three:.4f}  "
+            f"unit {unit:6} domains {domains:8} {said:12}  1-way {one:.4f}  2-way {two:.4f}  3-way {three:.4f}  "
             f"{cost['cpu']:.1f} s CPU  {cost['memory']:.0f} MB",
             flush=True,
         )

@@ -7,7 +7,9 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args
@@ -46,6 +48,10 @@ Labels = Annotated[
     BeforeValidator(_as_labels),
     Field(min_length=1),
 ]
+
+
+Edge = Annotated[int | Annotated[float, Field(allow_inf_nan=False)] | datetime | date, Field(union_mode="smart")]
+_MOST_EDGES = 401
 
 
 class _Part(BaseModel):
@@ -153,6 +159,26 @@ class Rule(_Part):
         return self
 
 
+class PublicDomain(_Part):
+    """What a column may hold, which anybody may know: its values, or edges between which its numbers or times are counted."""
+
+    values: Labels | None = None
+    edges: Annotated[tuple[Edge, ...], Field(min_length=2, max_length=_MOST_EDGES)] | None = None
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> PublicDomain:
+        if (self.values is None) == (self.edges is None):
+            message = "wanted values or edges, found both or neither"
+            raise ValueError(message)
+        numbers = [float(edge) for edge in self.edges or () if isinstance(edge, int | float)]
+        times = [str(edge) for edge in self.edges or () if not isinstance(edge, int | float)]
+        rise = all(low < high for low, high in pairwise(numbers)) and all(low < high for low, high in pairwise(times))
+        if (numbers and times) or not rise:
+            message = "wanted edges that rise, all of them numbers or all of them dates or times"
+            raise ValueError(message)
+        return self
+
+
 class Privacy(_Part):
     """What a profile may hold."""
 
@@ -164,11 +190,16 @@ class Privacy(_Part):
     delta: float = Field(default=1e-9, gt=0, lt=1e-3)
     cap: float = Field(default=3.0, gt=0)
     """Epsilon that all profiles together may spend on a unit of a source, ever."""
+    domains: Mapping[str, PublicDomain] = Field(default_factory=dict)
+    """What columns may hold, by their name or a glob: with mode ``dp`` nothing is spent to find it out. The last match wins."""
 
     @model_validator(mode="after")
     def _says_all_that_its_mode_asks(self) -> Privacy:
         if (self.mode == "dp") != (self.epsilon is not None):
             message = 'wanted epsilon with mode = "dp", and only there'
+            raise ValueError(message)
+        if self.domains and self.mode != "dp":
+            message = 'wanted domains only with mode = "dp": a threshold needs none'
             raise ValueError(message)
         if self.mode == "dp" and not self.unit:
             message = 'wanted unit = ["source.schema.relation"] with mode = "dp": whose rows are to be protected'
@@ -261,6 +292,11 @@ class Config(_Part):
 def names(wanted: str, name: RelationName) -> bool:
     """Say whether a key of ``[run.rows]`` is a relation's name, or a glob that matches it."""
     return wanted == str(name) or any(fnmatchcase(spelled, wanted) for spelled in _spellings(name))
+
+
+def matches(glob: str, name: RelationName, column: str) -> bool:
+    """Say whether a glob over ``source.schema.relation.column`` matches a column."""
+    return any(fnmatchcase(f"{spelled}.{column}", glob) for spelled in _spellings(name))
 
 
 def _spellings(name: RelationName) -> tuple[str, str]:

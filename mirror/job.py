@@ -181,15 +181,18 @@ def measured(
 
     privacy = config.privacy
     if privacy.epsilon is not None:
+        from mirror.public_domains import public_domains
         from mirror_profiles import private
+        from mirror_profiles.private.public import Public
 
+        engines = {name: source.engine for name, source in sources.items()}
         return private.measure(
             schema,
             sources,
             unit=units(config, schema),
             epsilon=privacy.epsilon,
             delta=privacy.delta,
-            copy=copied(config, schema),
+            public=Public(copied(config, schema), public_domains(config, schema, engines)),
             drawing=drawing,
             progress=steps("profile", tell),
         )

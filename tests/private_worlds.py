@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from mirror_connectors.base import Engine
 from mirror_connectors.schema import Column, ForeignKey, Key, Origin, Relation, RelationName, Schema
 from mirror_profiles import private
 from mirror_profiles.noise import Account, Noisy
+from mirror_profiles.private.public import NOTHING, Declared, Public
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -78,6 +80,21 @@ SCHEMA = Schema(
         ForeignKey(LINE, ("product",), PRODUCT, ("id",)),
     ),
 )
+
+
+MONTHS = tuple(
+    float(month) for month in np.arange("2024-01", "2025-03", dtype="M8[M]").astype("M8[us]").astype(np.int64)
+)
+DECLARED = Public(
+    domains={
+        # what the heavy customer's orders are is not listed, and some of what others have is beyond the edges
+        (ORDER, "state"): Declared(labels=("open", "paid", "sent", "lost")),
+        (ORDER, "placed"): Declared(ranges=tuple(pairwise(MONTHS))),
+        (LINE, "pieces"): Declared(ranges=tuple((float(n), n + 1.0) for n in range(2, 7))),
+        (CUSTOMER, "score"): Declared(ranges=((-2.0, -0.5), (-0.5, 0.5), (0.5, 2.0)), decimals=1),
+    }
+)
+"""What columns are said to hold."""
 
 
 @dataclass(frozen=True)
@@ -160,9 +177,9 @@ def sources(rows: Rows) -> dict[str, Held]:
     }
 
 
-def profiled(rows: Rows, epsilon: float = 1.0, delta: float = 1e-6) -> Profile:
+def profiled(rows: Rows, epsilon: float = 1.0, delta: float = 1e-6, public: Public = NOTHING) -> Profile:
     """Profile the two databases, customers being the units."""
-    return private.measure(SCHEMA, sources(rows), unit=[CUSTOMER], epsilon=epsilon, delta=delta)
+    return private.measure(SCHEMA, sources(rows), unit=[CUSTOMER], epsilon=epsilon, delta=delta, public=public)
 
 
 # ------------------------------------------------------------------------------------------------------------ a witness
@@ -227,12 +244,14 @@ class _Watched(Account):
         return found
 
 
-def witnessed(rows: Rows, monkeypatch: pytest.MonkeyPatch, before: Witness | None = None) -> Witness:
+def witnessed(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch, before: Witness | None = None, public: Public = NOTHING
+) -> Witness:
     """Profile with a witness instead of noise."""
     witness = Witness(None if before is None else before.calls)
     with monkeypatch.context() as patch:
         patch.setattr(private, "Account", witness.open)
-        profiled(rows)
+        profiled(rows, public=public)
     return witness
 
 

@@ -6,12 +6,14 @@ import math
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import dp_accounting
 import hypothesis.strategies as st
 import numpy as np
 import opendp.prelude as dp
+import pyarrow as pa
 import pytest
 from dp_accounting.pld import PLDAccountant
 from dp_accounting.rdp import RdpAccountant
@@ -20,18 +22,21 @@ from hypothesis import HealthCheck, given, settings
 from mirror import api
 from mirror.demo import CONFIG, build
 from mirror_connectors.errors import PrivacyError, ProfileError
-from mirror_connectors.schema import Finding
+from mirror_connectors.schema import Column, Finding, Relation
 from mirror_profiles import noise, private, profile
 from mirror_profiles.accounting import epsilon_of, rho_of
 from mirror_profiles.columns.kinds import Categorical, Numeric, Temporal
 from mirror_profiles.noise import Account
 from mirror_profiles.private import cells, column, contributions, counting, fitting, relation
 from mirror_profiles.private.contributions import GRID, Rows
+from mirror_profiles.private.public import Declared
 from mirror_profiles.units import units_of
 from tests.private_worlds import (
     CUSTOMER,
+    DECLARED,
     HEAVY,
     LINE,
+    MONTHS,
     ORDER,
     PRODUCT,
     SCHEMA,
@@ -64,6 +69,25 @@ def test_no_unit_moves_what_a_mechanism_is_given_further_than_it_is_told(
     for person in (HEAVY, 2, 3, 4):
         assert violations(before, witnessed(without(rows, person), monkeypatch, before)) == []
     assert violations(before, witnessed(without_product(rows, 3), monkeypatch, before)) == []
+
+
+def test_no_unit_moves_it_further_where_it_is_known_what_columns_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = world(0)
+    before = witnessed(rows, monkeypatch, public=DECLARED)
+    for person in (HEAVY, 2, 3):
+        assert violations(before, witnessed(without(rows, person), monkeypatch, before, public=DECLARED)) == []
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_how_far_a_table_is_from_independence_moves_no_further_than_it_is_told(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    height, width = draw.integers(1, 6, 2)
+    table = draw.integers(0, draw.integers(1, 200), (height, width))
+    more = table + draw.integers(0, draw.integers(1, 200), (height, width)) * (draw.random((height, width)) < 0.3)
+    moved = int((more - table).sum())
+    shares = draw.dirichlet(np.ones(width))
+    assert abs(relation._apart(more, shares) - relation._apart(table, shares)) <= 2 * moved + 1e-6
+    assert abs(relation._apart(more, None) - relation._apart(table, None)) <= 4 * moved + 1e-6
 
 
 def test_that_only_one_unit_has_several_rows_changes_no_question(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -406,7 +430,7 @@ def test_bounds_balance_what_is_lost_and_noise() -> None:
     norms[:, 9] = 16, 256
     units = np.zeros(counting._LADDER)
     units[9] = 1 / 384
-    little, much = (counting._settled(norms, units, np.full(2, noise)) for noise in (1e-6, 10.0))
+    little, much = (counting._settled(norms, units, [np.ones(1)] * 2, noise) for noise in (1e-6, 0.01))
     assert little[0].tolist() == [16, 256]
     assert much[0].tolist() == [1, 1]
     # what needs the larger bound has more of the noise, and gets more of the budget
@@ -424,11 +448,10 @@ def test_what_was_counted_before_agrees_with_what_is_counted_in_the_end(steps: l
         return rounds[-1][1]
 
     found = cells.refined(cells.coarse("number"), None, count)
-    marginal, codes = cells.marginal(found, np.full(len(found), 1 / len(found)), 0, 1.0)
-    size = len(marginal.weights) + 1
-    there = np.bincount(codes[found.of(values)], minlength=size)
+    size = len(cells.marginal(found, np.full(len(found), 1 / len(found)), 0, 1.0).weights) + 1
+    there = np.bincount(cells.codes(found)[found.of(values)], minlength=size)
     for before, noisy in rounds[1:]:
-        look = column._look(found, codes, size, before, noisy)
+        look = column._look(found, size, before, noisy)
         assert np.bincount(look.groups, there, len(look.totals))[1:].tolist() == look.totals[1:].tolist()
         assert len(look.totals) > 1
 
@@ -484,9 +507,65 @@ def test_cells_cover_what_lies_in_them(steps: list[int], kind: str) -> None:
     assert (found.high[:-1] <= found.low[1:]).all()
     place = found.of(values)
     assert ((found.low[place] <= values) & (values < found.high[place])).all()
-    marginal, codes = cells.marginal(found, np.full(len(found), 1 / len(found)), 0, 1.0)
-    assert len(set(codes.tolist())) == len(found)
+    marginal = cells.marginal(found, np.full(len(found), 1 / len(found)), 0, 1.0)
+    assert len(set(cells.codes(found).tolist())) == len(found)
     assert sum(marginal.weights) == pytest.approx(1)
+
+
+# ------------------------------------------------------------------------------------------- what columns may hold
+
+
+def _marginals(made: profile.Profile) -> dict[tuple[str, str], object]:
+    return {(one.name.table, column.name): column.marginal for one in made.relations for column in one.columns}
+
+
+def test_what_columns_hold_is_not_asked_for_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = witnessed(world(0), monkeypatch)
+    less = witnessed(world(0), monkeypatch, public=DECLARED)
+    assert len(less.calls) < len(asked.calls)
+    found = _marginals(profiled(world(0), epsilon=300.0, public=DECLARED))
+    state, pieces, score, placed = (
+        found[place] for place in (("order", "state"), ("line", "pieces"), ("customer", "score"), ("order", "placed"))
+    )
+    assert isinstance(state, Categorical)
+    assert state.values == ("open", "paid", "sent", "lost")
+    assert isinstance(pieces, Numeric)
+    assert pieces.atoms == (2.0, 3.0, 4.0, 5.0, 6.0)
+    # one and seven pieces are as many as there are between, and are taken for the nearest
+    assert min(pieces.weights[0], pieces.weights[-1]) > 1.5 * max(pieces.weights[1:-1])
+    assert isinstance(score, Numeric)
+    assert (score.edges[:-1], score.decimals) == ((-2.0, -0.5, 0.5), 1)
+    assert isinstance(placed, Temporal)
+    assert placed.ticks.edges[:-1] == tuple(month / placed.tick for month in MONTHS[:-1])
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6).map(lambda edge: round(edge, 3)), min_size=2, max_size=30, unique=True),
+    st.integers(0, 4),
+)
+def test_ranges_are_cells_that_do_not_overlap_whatever_the_step(edges: list[float], decimals: int) -> None:
+    declared = Declared(ranges=tuple(pairwise(sorted(edges))))
+    found = declared.cells(10.0**-decimals)
+    assert 1 <= len(found) <= len(edges) - 1
+    assert (found.low < found.high).all()
+    assert (found.high[:-1] <= found.low[1:]).all()
+
+
+def test_what_tells_most_of_one_another_is_chosen_first_and_what_tells_nothing_never() -> None:
+    draw = np.random.default_rng(0)
+    number = 40_000
+    first = draw.integers(0, 8, number)
+    near = np.where(draw.random(number) < 0.9, first, draw.integers(0, 8, number))
+    loose = np.where(draw.random(number) < 0.4, near, draw.integers(0, 8, number))
+    other = draw.integers(0, 8, number)
+    # what is worth little comes first in the order of columns
+    table = pa.table({"other": other, "loose": loose, "first": first, "near": near})
+    made = Relation(CUSTOMER, tuple(Column(name, pa.int64(), "X") for name in table.column_names))
+    budget = counting.Budget(Account(1.0, 0.0), 1.0)
+    rows = replace(Rows.of(number, None), about=float(number))
+    found, _ = relation.learn(made, table, frozenset(), [], rows, budget, units=float(number), declared={})
+    tied = {frozenset((one.name, one.dependence.explainers[0].column)) for one in found if one.dependence is not None}
+    assert tied == {frozenset(("first", "near")), frozenset(("near", "loose"))}
 
 
 # --------------------------------------------------------------------------------- bugs, each caught by a test above

@@ -18,6 +18,7 @@ from mirror_profiles.privacy import CONFIG, by_mechanism
 from mirror_profiles.private import fan_outs, world
 from mirror_profiles.private.contributions import Rows
 from mirror_profiles.private.counting import Budget, bounded, sizes, within
+from mirror_profiles.private.public import NOTHING, Declared, Public
 from mirror_profiles.private.relation import Known, learn
 from mirror_profiles.private.world import keyed
 from mirror_profiles.profile import Aspect, ColumnProfile, Copy, FanOut, Profile, Protection, RelationProfile
@@ -56,7 +57,7 @@ def measure(
     unit: Collection[RelationName],
     epsilon: float,
     delta: float,
-    copy: Collection[RelationName] = (),
+    public: Public = NOTHING,
     drawing: Callable[[], None] | None = None,
     progress: Progress | None = None,
 ) -> Profile:
@@ -64,13 +65,14 @@ def measure(
 
     Two worlds are neighbours if one has one more row of a relation in ``unit``, with everything that hangs from it. All that is said
     of relations that hang from them adds up to the budget. Of a relation that does not, the unit is a row, with the same
-    budget for each: its rows are nobody else's. Relations in ``copy`` are declared to be public. Half of ``delta`` is for the
+    budget for each: its rows are nobody else's. Of what is ``public`` nothing is protected: rows of relations, and what columns may
+    hold; a number or time beyond that is taken for the nearest, other text for what few have. Half of ``delta`` is for the
     discovery of categories, half for the conversion from zCDP (Bun and Steinke 2016, proposition 1.3). ``drawing`` is called
     when all rows are read and before any noise is drawn.
 
     Raises ReadError when a relation cannot be read, PrivacyError when one cannot be copied or OpenDP is not installed.
     """
-    read = world.read(schema, sources, frozenset(copy), progress)
+    read = world.read(schema, sources, public.relations, progress)
     if drawing is not None:
         drawing()
     whose = world.owned(read, frozenset(unit))
@@ -83,7 +85,7 @@ def measure(
     for done, name in enumerate(read.order):
         if progress is not None:
             progress(f"learn {name}", done, len(read.order))
-        told[name] = _learned(name, whose, parts.get(name), float(units.values[0]), told)
+        told[name] = _learned(name, whose, parts.get(name), float(units.values[0]), told, public.of(name))
     fan_outs_ = tuple(_fan_out(key, whose, told) for key in read.keys)
     origins = tuple(provenance_of(name, connector, schema) for name, connector in sorted(sources.items()))
     said = (
@@ -141,7 +143,12 @@ def _parts(whose: World, rho: float, delta: float) -> dict[RelationName, _Part]:
 
 
 def _learned(
-    name: RelationName, whose: World, part: _Part | None, units: float, told: Mapping[RelationName, _Told]
+    name: RelationName,
+    whose: World,
+    part: _Part | None,
+    units: float,
+    told: Mapping[RelationName, _Told],
+    declared: Mapping[str, Declared],
 ) -> _Told:
     """Learn one relation; its parents' columns were learned before. ``units`` is about how many units there are, ``part`` None of public rows."""
     read = whose.sources.reads[name]
@@ -149,22 +156,27 @@ def _learned(
         copied = Copy(read.table, released=CONFIG)
         return _Told(RelationProfile(name, read.rows, _public(read), None, copied, released=CONFIG), 0.0, {}, {})
     owner, budget, rows = whose.owner.get(name), part.budget, part.rows
+    spent = 0.0
     if rows.units is not None:
         rows = replace(rows, sizes=sizes(rows, budget.part(_SIZES)))
+        spent += _SIZES
     above = told[owner.parent] if owner is not None and owner.parent in told else None
     follows = above.degrees.get(str(owner)) if above is not None else None
     if above is not None and follows is not None and follows.marginal is not None:
         number, rho = max(round(above.profile.rows * numeric.mean(follows.marginal)), 1), follows.rho
     else:
         number, rho = _count(rows, budget.part(_ROWS))
+        spent += _ROWS
     rows = replace(rows, about=float(number))
-    degrees = _degrees(name, whose, rows, budget.part(_FAN_OUTS))
-    spent = (0.0 if follows is not None else _ROWS) + (_FAN_OUTS if whose.counted_keys(name) else 0.0)
-    left = budget.part(1 - spent - (0.0 if rows.units is None else _SIZES))
+    # where there is nothing else to say, all that is left is for fan-outs
+    share = _FAN_OUTS if _spending(whose.sources.schema, read.relation) else 1 - spent
+    degrees = _degrees(name, whose, rows, budget.part(share))
+    spent += share if whose.counted_keys(name) else 0.0
+    left = budget.part(max(1 - spent, 0.0))
     around = _around(name, whose, told, degrees)
     many = number if rows.units is None else units
     keys = keyed(whose.sources.schema, read.relation)
-    profiles, codes = learn(read.relation, read.table, keys, around, rows, left, units=many)
+    profiles, codes = learn(read.relation, read.table, keys, around, rows, left, units=many, declared=declared)
     profile = RelationProfile(
         name, number, profiles, str(owner) if owner else None, released=by_mechanism("gaussian", rho)
     )

@@ -129,22 +129,28 @@ def _joined(cells: Cells, counts: np.ndarray, least: float) -> Cells:
     return Cells(np.array(lows, dtype=np.int64), np.array(highs, dtype=np.int64))
 
 
-def marginal(cells: Cells, shares: np.ndarray, decimals: int | None, step: float) -> tuple[Numeric, np.ndarray]:
-    """Return the marginal that cells of single steps (atoms) and ranges (bins) make, and the code of each cell, int16.
+def codes(cells: Cells) -> np.ndarray:
+    """Return the code that the marginal of cells gives each, int16: those of single steps come first, then the ranges."""
+    alone = cells.high - cells.low == 1
+    edges = np.unique(np.concatenate([cells.low[~alone], cells.high[~alone]]))
+    found = np.zeros(len(cells), dtype=np.int16)
+    found[alone] = 1 + np.arange(int(alone.sum()))
+    found[~alone] = 1 + int(alone.sum()) + np.searchsorted(edges, cells.low[~alone])
+    return found
+
+
+def marginal(cells: Cells, shares: np.ndarray, decimals: int | None, step: float) -> Numeric:
+    """Return the marginal that cells of single steps (atoms) and ranges (bins) make.
 
     ``step`` is a step's length. Between bins that do not touch lies one that is never drawn.
     """
     alone = cells.high - cells.low == 1
     atoms = cells.low[alone] * step
-    low, high = cells.low[~alone], cells.high[~alone]
-    edges = np.unique(np.concatenate([low, high]))
-    codes = np.zeros(len(cells), dtype=np.int16)
-    codes[alone] = 1 + np.arange(int(alone.sum()))
-    codes[~alone] = 1 + len(atoms) + np.searchsorted(edges, low)
+    edges = np.unique(np.concatenate([cells.low[~alone], cells.high[~alone]]))
     weights = np.zeros(len(atoms) + max(len(edges) - 1, 0))
-    weights[codes - 1] = shares
+    weights[codes(cells) - 1] = shares
     spelled = edges.astype(float) * step
     if len(spelled) and decimals is not None:
         # the last bin holds its own end
         spelled[-1] = (float(edges[-1]) - 1) * step
-    return Numeric(tuple(atoms.tolist()), tuple(spelled.tolist()), tuple(weights.tolist()), decimals), codes
+    return Numeric(tuple(atoms.tolist()), tuple(spelled.tolist()), tuple(weights.tolist()), decimals)

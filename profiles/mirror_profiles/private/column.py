@@ -13,7 +13,7 @@ from mirror_profiles import columns
 from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.columns.kinds import Boolean, Categorical, Empty, Identifier, Numeric, Opaque, Temporal, Text, Tick
 from mirror_profiles.columns.text import UUID_MASK, lengths_of
-from mirror_profiles.private import cells as public
+from mirror_profiles.private import cells as grid
 from mirror_profiles.private.counting import Budget, Table, counted, least_bound, together, within
 from mirror_profiles.private.tables import Margin
 from mirror_profiles.semantics import meaning_of
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mirror_profiles.columns.kinds import Marginal
     from mirror_profiles.noise import Noisy
     from mirror_profiles.private.contributions import Rows
+    from mirror_profiles.private.public import Declared
     from mirror_profiles.semantics import Reading
 
 _FOR_FINENESS = 0.125
@@ -127,9 +128,20 @@ class Learned:
 
 
 def domain(
-    relation: Relation, column: Column, values: pa.Array, rows: Rows, budget: Budget, categories: Budget, *, key: bool
+    relation: Relation,
+    column: Column,
+    values: pa.Array,
+    rows: Rows,
+    budget: Budget,
+    categories: Budget,
+    *,
+    key: bool,
+    declared: Declared | None = None,
 ) -> Domain:
-    """Find a column's cells within a budget. A ``key`` says nothing but how often it is NULL; ``categories`` is to discover those of text by."""
+    """Find a column's cells within a budget, where they are not ``declared``.
+
+    A ``key`` says nothing but how often it is NULL; ``categories`` is to discover those of text by.
+    """
     type_ = values.type
     if key or column.native.lower() == "uuid":
         named = Identifier(UUID_MASK) if column.native.lower() == "uuid" else Identifier(None)
@@ -137,11 +149,14 @@ def domain(
     if pa.types.is_boolean(type_):
         return Domain(column.name, Boolean(0.5), columns.encode(Boolean(0.5), values), column.nullable)
     if columns.is_text(type_):
+        labels = column.enum or (declared.labels if declared is not None else ())
+        if labels:
+            return _listed(column, labels, values)
         return _text(relation, column, values, rows, budget, categories)
     if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
-        return _number(column, values, rows, budget)
+        return _number(column, values, rows, budget, declared)
     if pa.types.is_temporal(type_):
-        return _time(column, values, rows, budget)
+        return _time(column, values, rows, budget, declared)
     return _present(column, Opaque(None, "text"), values)
 
 
@@ -182,9 +197,10 @@ def _of_lengths(made: Learned) -> Learned:
     return replace(made, marginal=opaque, codes=np.minimum(made.codes, 1), margin=Margin(*folded))
 
 
-def discovers(relation: Relation, column: Column) -> bool:
-    """Say whether the column's categories are to be discovered: text that no enumeration lists and that names nobody."""
-    if not columns.is_text(column.type) or column.enum is not None or column.native.lower() == "uuid":
+def discovers(relation: Relation, column: Column, declared: Declared | None = None) -> bool:
+    """Say whether the column's categories are to be discovered: text that nothing lists and that names nobody."""
+    listed = column.enum is not None or (declared is not None and bool(declared.labels))
+    if not columns.is_text(column.type) or listed or column.native.lower() == "uuid":
         return False
     reading = _reading(relation, column)
     return reading is None or reading.meaning not in columns.NEVER_CATEGORIES
@@ -199,12 +215,14 @@ def _present(column: Column, marginal: Marginal, values: pa.Array, rho: float = 
 # ------------------------------------------------------------------------------------------------------ numbers, times
 
 
-def _number(column: Column, values: pa.Array, rows: Rows, budget: Budget) -> Domain:
+def _number(column: Column, values: pa.Array, rows: Rows, budget: Budget, declared: Declared | None) -> Domain:
     floats, there = numeric.to_numpy(values)
     floats = np.where(there, floats, 0.0)
     spent, decimals = 0.0, 0
     if pa.types.is_decimal(values.type):
         decimals = max(min(values.type.scale, _DIGITS - 1), 0)
+    elif pa.types.is_floating(values.type) and declared is not None:
+        decimals = min(declared.decimals, _DIGITS)
     elif pa.types.is_floating(values.type):
         digits = np.where(there, _digits(floats), -1)
         part = budget.part(_FOR_FINENESS)
@@ -212,8 +230,11 @@ def _number(column: Column, values: pa.Array, rows: Rows, budget: Budget) -> Dom
         budget = budget.part(1 - _FOR_FINENESS)
     kept = None if decimals == _DIGITS else decimals
     step = 10.0 ** -min(decimals, _DIGITS - 1)
-    steps = np.rint((floats / step).clip(-public.FAR, public.FAR)).astype(np.int64)
-    return _gridded(column, _Steps(steps, there, "number", decimals=kept, step=step), rows, budget, spent)
+    steps = np.rint((floats / step).clip(-grid.FAR, grid.FAR)).astype(np.int64)
+    found = _Steps(steps, there, "number", decimals=kept, step=step)
+    if declared is not None:
+        return _celled(column, found, declared.cells(step), spent)
+    return _gridded(column, found, rows, budget, spent)
 
 
 def _digits(floats: np.ndarray) -> np.ndarray:
@@ -225,7 +246,7 @@ def _digits(floats: np.ndarray) -> np.ndarray:
     return found
 
 
-def _time(column: Column, values: pa.Array, rows: Rows, budget: Budget) -> Domain:
+def _time(column: Column, values: pa.Array, rows: Rows, budget: Budget, declared: Declared | None) -> Domain:
     micros, there = temporal.microseconds(values)
     micros = np.where(there, micros, 0)
     tick, spent = _TICKS[0], 0.0
@@ -237,6 +258,8 @@ def _time(column: Column, values: pa.Array, rows: Rows, budget: Budget) -> Domai
         tick = _TICKS[place]
         budget = budget.part(1 - _FOR_FINENESS)
     steps = micros // tick
+    if declared is not None:
+        return _celled(column, _Steps(steps, there, "calendar", tick=tick), declared.cells(tick), spent)
     if pa.types.is_time(values.type) or pa.types.is_duration(values.type):
         kind: Literal["number", "count"] = "number" if pa.types.is_duration(values.type) else "count"
         return _gridded(column, _Steps(steps, there, kind, tick=tick), rows, budget, spent)
@@ -268,35 +291,40 @@ class _Steps:
 
 def _gridded(column: Column, found: _Steps, rows: Rows, budget: Budget, spent: float) -> Domain:
     """Find cells for numbers or times that are finer where many lie."""
-    part = budget.part(1 / public.ROUNDS)
-    rounds: list[tuple[public.Cells, Noisy]] = []
+    part = budget.part(1 / grid.ROUNDS)
+    rounds: list[tuple[grid.Cells, Noisy]] = []
 
-    def count(cells: public.Cells) -> Noisy:
+    def count(cells: grid.Cells) -> Noisy:
         place = np.where(found.there, cells.of(found.steps), -1)
         # cells are only found here, and not weighed
         noisy = within(place, len(cells), rows, least_bound(rows), part)
         rounds.append((cells, noisy))
         return noisy
 
-    cells = public.refined(public.coarse(found.kind, found.per_day or 1), found.per_day, count)
+    cells = grid.refined(grid.coarse(found.kind, found.per_day or 1), found.per_day, count)
     spent += sum(noisy.rho for _, noisy in rounds)
     if not len(cells):
         return Domain(column.name, Empty(withheld=True), found.there.astype(np.int16), column.nullable, spent)
-    even = np.full(len(cells), 1 / len(cells))
-    marginal, code = public.marginal(cells, even, found.decimals, found.step)
-    codes = np.where(found.there, code[cells.of(found.steps)], 0).astype(np.int16)
-    of = marginal if found.tick is None else Temporal(marginal, found.tick)
+    made = _celled(column, found, cells, spent)
     # the first cells were counted with what lay where nothing else did
-    looks = tuple(_look(cells, code, columns.size(of) + 1, *one) for one in rounds[1:])
-    return Domain(column.name, of, codes, column.nullable, spent, looks)
+    return replace(made, looks=tuple(_look(cells, made.size, *one) for one in rounds[1:]))
 
 
-def _look(cells: public.Cells, code: np.ndarray, size: int, before: public.Cells, noisy: Noisy) -> Look:
+def _celled(column: Column, found: _Steps, cells: grid.Cells, spent: float) -> Domain:
+    """Return the domain that cells make; a value beyond all of them is taken to lie in the nearest."""
+    even = np.full(len(cells), 1 / len(cells))
+    marginal = grid.marginal(cells, even, found.decimals, found.step)
+    codes = np.where(found.there, grid.codes(cells)[cells.of(found.steps)], 0).astype(np.int16)
+    of = marginal if found.tick is None else Temporal(marginal, found.tick)
+    return Domain(column.name, of, codes, column.nullable, spent)
+
+
+def _look(cells: grid.Cells, size: int, before: grid.Cells, noisy: Noisy) -> Look:
     """Return what was counted before in groups that neither the cells of then nor those of now cross the ends of."""
     place = (np.searchsorted(cells.low, before.low, side="right") - 1).clip(0)
     starts = before.low[(before.low <= cells.low[place]) | (before.low >= cells.high[place])]
     groups = np.zeros(size, dtype=np.int64)
-    groups[code] = np.searchsorted(starts, cells.low, side="right")
+    groups[grid.codes(cells)] = np.searchsorted(starts, cells.low, side="right")
     place = np.searchsorted(starts, before.low, side="right")
     totals = np.bincount(place, noisy.values, len(starts) + 1)
     variances = np.bincount(place, minlength=len(starts) + 1) * noisy.scale**2
@@ -322,11 +350,6 @@ def _reading(relation: Relation, column: Column) -> Reading | None:
 def _text(
     relation: Relation, column: Column, values: pa.Array, rows: Rows, budget: Budget, categories: Budget
 ) -> Domain:
-    if column.enum is not None:
-        listed = Categorical(tuple(column.enum), (1 / len(column.enum),) * len(column.enum), 0.0)
-        places = pc.index_in(values, value_set=pa.array(column.enum, values.type)).fill_null(-1)
-        codes = places.to_numpy(zero_copy_only=False).astype(np.int16) + 1
-        return Domain(column.name, listed, codes, column.nullable)
     reading = _reading(relation, column)
     spent = 0.0
     if discovers(relation, column):
@@ -340,6 +363,15 @@ def _text(
     lengths = np.zeros(len(values), dtype=np.int64)
     lengths[there] = lengths_of(values).astype(np.int64)
     return replace(_gridded(column, _Steps(lengths, there, "count"), rows, budget, spent), lengths=True)
+
+
+def _listed(column: Column, labels: Sequence[str], values: pa.Array) -> Domain:
+    """Return the domain of text whose values are known; another value is taken for one that was not discovered."""
+    marginal = Categorical(tuple(labels), (1 / len(labels),) * len(labels), 0.0)
+    there = pc.is_valid(values).to_numpy(zero_copy_only=False)
+    places = pc.index_in(values, value_set=pa.array(labels, values.type)).fill_null(-1).to_numpy(zero_copy_only=False)
+    codes = np.where(there, np.where(places < 0, -1, places + 1), 0).astype(np.int16)
+    return Domain(column.name, marginal, codes, column.nullable)
 
 
 def _discovered(

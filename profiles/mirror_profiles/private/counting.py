@@ -110,6 +110,18 @@ def _balanced(rows: Rows, noise: float) -> int:
     return 1 << int((_APART * (1 - kept) + noise * powers / kept / 2).argmin())
 
 
+def expected(size: int, rows: Rows, budget: Budget) -> float:
+    """Return about the L1 norm of the noise that `counted` adds to a table of so many cells, as a share of the rows that it counts."""
+    if not budget.rho:
+        return float("inf")
+    clip = least_bound(rows)
+    kept = 1.0
+    if rows.sizes is not None and rows.sizes.any():
+        weight = np.minimum(1, clip / _typical() ** _SPREAD)
+        kept = float((weight * _typical()) @ rows.sizes / (_typical() @ rows.sizes))
+    return float(size * clip / np.sqrt(np.pi * budget.rho) / (kept * rows.about))
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """Cells that are to be counted."""
@@ -149,8 +161,8 @@ def _recounted(
     each = budget.part(_FOR_ALIKE / len(tables))
     norms = np.array([_norms(table, part, rows, held, each) for table, part in zip(tables, shares, strict=True)])
     left = budget.part(1 - _FIRST - _FOR_ALIKE)
-    noise = np.array([len(part) for part in shares]) / np.sqrt(np.pi * left.rho) / about
-    clips, parts = _settled(norms, held / about, noise)
+    known = [part / contributions.PARTS for part in shares]
+    clips, parts = _settled(norms, held / about, known, 1 / np.sqrt(np.pi * left.rho) / about)
     found = []
     for table, before, part, clip, mine in zip(tables, first, shares, clips.tolist(), parts.tolist(), strict=True):
         sums = contributions.beyond(table.cells, len(part), rows, part, clip=int(clip))
@@ -188,20 +200,25 @@ def _shares(table: Table, noisy: Noisy) -> np.ndarray:
     return np.rint(found * contributions.PARTS).astype(np.int64)
 
 
-def _settled(norms: np.ndarray, units: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _settled(
+    norms: np.ndarray, units: np.ndarray, shares: Sequence[np.ndarray], noise: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the bound of each table, and its part of the budget, each of which follows from the other.
 
-    ``norms`` are those of units of each size, shape (tables, ladder), ``units`` how many there are, as shares of all rows; ``noise`` is the
-    L1 norm of the noise of each table for a bound of one row and the whole budget, as a share of all rows.
+    ``norms`` are those of units of each size, shape (tables, ladder), ``units`` how many there are, as shares of all rows; ``shares`` are
+    about those of each table's cells. ``noise`` is the mean of what noise is without its sign in a cell, for a bound of one row and the
+    whole budget, as a share of all rows.
     """
     beyond = (norms[:, None, :] - _BOUNDS[:, None]).clip(0) @ units
-    clips, parts = np.ones(len(noise)), np.full(len(noise), 1 / len(noise))
+    clips, parts = np.ones(len(norms)), np.full(len(norms), 1 / len(norms))
     for _ in range(_SETTLING):
-        lost = _BEYOND * beyond + (noise / np.sqrt(parts))[:, None] * _BOUNDS / 2
-        clips = _BOUNDS[lost.argmin(1)]
+        each = (noise / np.sqrt(parts))[:, None] * _BOUNDS
+        # of a cell that it hides noise takes all there is, and puts it elsewhere
+        moved = np.array([np.minimum(2 * part[:, None], one).sum(0) for part, one in zip(shares, each, strict=True)])
+        chosen = (_BEYOND * beyond + moved / 2).argmin(1)
         # all noise together is least when budgets are as the power of two thirds of how much each table has
-        weight = (noise * clips) ** (2 / 3)
-        parts = weight / weight.sum()
+        weight = (moved[np.arange(len(chosen)), chosen] * np.sqrt(parts)) ** (2 / 3)
+        clips, parts = _BOUNDS[chosen], weight / weight.sum()
     return clips, parts
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,15 +13,18 @@ from mirror_profiles.privacy import PUBLIC, by_mechanism
 from mirror_profiles.private import column as columns
 from mirror_profiles.private import contributions, fitting, tables
 from mirror_profiles.private.column import Learned
-from mirror_profiles.private.counting import bounded, counted, least_bound
+from mirror_profiles.private.counting import bounded, counted, expected, least_bound
 from mirror_profiles.profile import Aspect, ColumnProfile, Explainer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
 
     from mirror_connectors.schema import Relation
     from mirror_profiles.private.contributions import Rows
     from mirror_profiles.private.counting import Budget
+    from mirror_profiles.private.public import Declared
     from mirror_profiles.profile import Dependence
 
 _CATEGORIES, _CHOICE = 0.16, 0.03
@@ -35,12 +39,14 @@ _COARSE = 16
 """Groups of a column's codes while pairs are compared."""
 _FINE = 128
 """Most groups of a column's codes in a pair that was chosen."""
-_TOLD = 0.1
+_TOLD = 0.02
 """Of all rows, those that are kept while pairs are compared: units are bounded to as few rows as that leaves them."""
 _EXACT = 16
 """Scores are whole numbers of this part of a row's least weight."""
 _LEAST = 0.1
 """Of the rows, those that a pair must move from where independence has them, counted where they are and where they are not."""
+_OF_NOISE = 0.3
+"""The same, as a part of those that noise will move in its table: about what is left of noise that was taken out (`fitting`)."""
 _NOISE = 6.0
 """Of a table's rows, as many as noise may move: a pair's groups are so few that it moves no more."""
 
@@ -69,22 +75,24 @@ def learn(
     budget: Budget,
     *,
     units: float,
+    declared: Mapping[str, Declared],
 ) -> tuple[tuple[ColumnProfile, ...], dict[str, Learned]]:
     """Learn a relation's columns within a budget, with what each says of the others.
 
     ``keys`` are columns that name rows, of which nothing is learned but NULLs; ``around`` is what is known of rows before they
-    are drawn; ``units`` is about how many units there are. Returns columns in the order in which they are to be drawn, and
-    their codes.
+    are drawn; ``units`` is about how many units there are; ``declared`` is what columns may hold, as far as that is public.
+    Returns columns in the order in which they are to be drawn, and their codes.
     """
     pairs_share = _PAIRS if units * np.sqrt(budget.rho) > _FEW else _PAIRS_OF_FEW
-    learned = _columns(relation, table, keys, rows, budget, 1 - pairs_share, units)
+    learned = _columns(relation, table, keys, rows, budget, 1 - pairs_share, units, declared)
     free = [
         one
         for one in learned
         if one.size > 1 and not (one.name in keys or (one.size == 2 and not one.margin.counts[0]))
     ]
-    pairs, order = _Chooser(relation, free, around, rows, budget).pairs()
-    found = _tables(pairs, rows, budget.part(pairs_share))
+    for_pairs = budget.part(pairs_share)
+    pairs, order = _Chooser(relation, free, around, rows, budget.part(_CHOICE), for_pairs).pairs()
+    found = _tables(pairs, rows, for_pairs)
     by_name = {one.name: one for one in learned}
     if rows.units is None:
         by_name = _agreed(by_name, found)
@@ -100,10 +108,15 @@ def _columns(
     budget: Budget,
     share: float,
     units: float,
+    declared: Mapping[str, Declared],
 ) -> list[Learned]:
     made = [column for column in relation.columns if column.generated is None]
     spends = [column for column in made if column.nullable or column.name not in keys]
-    text = [column for column in spends if column.name not in keys and columns.discovers(relation, column)]
+    text = [
+        column
+        for column in spends
+        if column.name not in keys and columns.discovers(relation, column, declared.get(column.name))
+    ]
     # what nobody needs for categories is for the columns
     share -= _CHOICE + (_CATEGORIES if text else 0)
     categories = budget.part(_CATEGORIES / max(len(text), 1))
@@ -112,8 +125,10 @@ def _columns(
     found = []
     for column in made:
         values = table.column(column.name).combine_chunks()
-        one = columns.domain(relation, column, values, rows, part, categories, key=column.name in keys)
-        found.append(one)
+        told = declared.get(column.name)
+        found.append(
+            columns.domain(relation, column, values, rows, part, categories, key=column.name in keys, declared=told)
+        )
     spent = sum(one.rho for one in found) - (categories.rho * len(text))
     return columns.learn(found, rows, replace(budget, rho=budget.rho * share - spent), units=units)
 
@@ -122,12 +137,20 @@ class _Chooser:
     """Chooses what explains each column: one pair after another, each time the one that is told apart from independence best."""
 
     def __init__(
-        self, relation: Relation, free: list[Learned], around: list[Known], rows: Rows, budget: Budget
+        self,
+        relation: Relation,
+        free: list[Learned],
+        around: list[Known],
+        rows: Rows,
+        budget: Budget,
+        for_pairs: Budget,
     ) -> None:
         self.times = {one.name for one in free if temporal.is_moment(relation.column(one.name).type)}
         self.free, self.around, self.rows = free, around, rows
-        self.budget = budget.part(_CHOICE)
+        self.budget = budget
         self.each = max(len(free), 1)
+        noise = expected(_COARSE**2, rows, for_pairs.part(1 / self.each))
+        self.worth = max(_LEAST, _OF_NOISE * noise)
         # of each row: small numbers, since all columns' are held at once; those of pairs are below the square of `_COARSE` and a NULL
         self.groups: dict[int, np.ndarray] = {}
         self.heights: dict[int, int] = {}
@@ -140,49 +163,72 @@ class _Chooser:
 
     def pairs(self) -> tuple[list[tuple[Known | Learned, Learned]], list[str]]:
         """Return what explains which column, and an order in which each column comes after what explains it."""
-        part = self.budget.part(1 / self.each)
         found: list[tuple[Known | Learned, Learned]] = []
-        scores: dict[tuple[int, int], int] = {}
         done: list[Known | Learned] = list(self.around)
-        left = list(self.free)
         for early in (True, False):
             # times are drawn before all else
-            here = [one for one in left if (one.name in self.times) is early]
-            while here:
-                pairs = [(one, other) for one in done for other in here]
-                if pairs:
-                    for one, other in pairs:
-                        if (id(one), id(other)) not in scores:
-                            scores[id(one), id(other)] = self._score(one, other)
-                    values = np.array([0, *(scores[id(one), id(other)] for one, other in pairs)], dtype=np.int64)
-                    best = part.account.chosen(values, sensitivity=self.moves, rho=part.rho)
-                    if best:
-                        found.append(pairs[best - 1])
-                        done.append(found[-1][1])
-                        here.remove(found[-1][1])
-                        continue
-                # nothing explains any of these: the next one stands alone
-                done.append(here.pop(0))
+            left = [one for one in self.free if (one.name in self.times) is early]
+            links = self._links(done, left)
+            while left:
+                there = {id(one) for one in done}
+                ends = next((link for link in links if (id(link[0]) in there) != (id(link[1]) in there)), None)
+                # where nothing that was drawn explains any of these, the next one stands alone
+                mine = left[0] if ends is None else next(one for one in left if one is ends[0] or one is ends[1])
+                if ends is not None:
+                    found.append((ends[0] if mine is ends[1] else ends[1], mine))
+                done.append(mine)
+                left = [one for one in left if one is not mine]
         return found, [one.name for one in done if isinstance(one, Learned)]
+
+    def _links(self, done: list[Known | Learned], left: list[Learned]) -> list[tuple[Known | Learned, Known | Learned]]:
+        """Choose pairs, the strongest first, until what is left hangs together or no other pair is worth telling.
+
+        This is the greatest spanning tree (Kruskal 1956) of what noise tells apart from independence; ``done`` counts as one node.
+        """
+        part = self.budget.part(1 / self.each)
+        group = {id(one): -1 for one in done} | {id(one): place for place, one in enumerate(left)}
+        among = [*product(done, left), *combinations(left, 2)]
+        scores = {(id(one), id(other)): self._score(one, other) for one, other in among}
+        found: list[tuple[Known | Learned, Known | Learned]] = []
+        while among := [link for link in among if group[id(link[0])] != group[id(link[1])]]:
+            # nothing stands there as often as something, or noise alone would find a pair among many
+            values = [0] * len(among) + [scores[id(one), id(other)] for one, other in among]
+            best = part.account.chosen(np.array(values, dtype=np.int64), sensitivity=self.moves, rho=part.rho)
+            if best < len(among):
+                break
+            found.append(among[best - len(among)])
+            new, old = (group[id(one)] for one in found[-1])
+            group = {one: new if place == old else place for one, place in group.items()}
+        return found
 
     @property
     def moves(self) -> int:
-        """By how much one unit moves a score: its rows weigh so much in the table and in what is expected, less in what is worth telling.
-
-        One is for rounding.
-        """
-        return int(np.ceil((2 + _LEAST) * _EXACT * self.rows.grid * self.clip)) + 1
+        """By how much one unit moves a score: as much as `_apart` and what is worth telling. One is for rounding."""
+        apart = 2 if self.rows.units is None else 4
+        return int(np.ceil((apart + self.worth) * _EXACT * self.rows.grid * self.clip)) + 1
 
     def _score(self, one: Known | Learned, other: Learned) -> int:
-        """Return how far the table of a pair is from independence in L1, beyond what is worth telling."""
+        """Return how far the table of a pair is from independence, beyond what is worth telling."""
         left, right = self.groups[id(one)], self.groups[id(other)]
         shares = _by_group(other)
         height, width = self.heights[id(one)], len(shares)
         cells = np.where((left >= 0) & (right >= 0), left * np.int16(width) + right, np.int16(-1))
         found = contributions.flat(cells, height * width, self.rows, clip=self.clip)
         table = found.values.reshape(height, width)
-        gap = np.abs(table - table.sum(1, keepdims=True) * shares).sum()
-        return int(np.floor(_EXACT * (gap - _LEAST * float(table.sum()))))
+        # where units have several rows, these weigh otherwise than in the shares that were released
+        apart = _apart(table, shares if self.rows.units is None else None)
+        return int(np.floor(_EXACT * (apart - self.worth * float(table.sum()))))
+
+
+def _apart(table: np.ndarray, shares: np.ndarray | None) -> float:
+    """Return how far a table is from independence in L1: from its rows' sums times ``shares``, or times its own columns' shares.
+
+    What moves the table by one moves this by two: what is expected in a row moves as its sum does. With the table's own columns it is four: with
+    sums a and b of a row and a column among n, a b / n is moved by one through a, by one through b, and by one through n.
+    """
+    if shares is None:
+        shares = table.sum(0) / max(float(table.sum()), 1.0)
+    return float(np.abs(table - table.sum(1, keepdims=True) * shares).sum())
 
 
 def _shares(one: Known | Learned) -> np.ndarray:

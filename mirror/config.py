@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
@@ -50,8 +50,9 @@ Labels = Annotated[
 ]
 
 
-Edge = Annotated[int | Annotated[float, Field(allow_inf_nan=False)] | datetime | date, Field(union_mode="smart")]
-_MOST_EDGES = 401
+_FAR = 2**63
+_MOST_VALUES = 400
+Edge = Annotated[int, Field(ge=-_FAR, le=_FAR)] | Annotated[float, Field(allow_inf_nan=False)] | datetime | date
 
 
 class _Part(BaseModel):
@@ -162,21 +163,29 @@ class Rule(_Part):
 class PublicDomain(_Part):
     """What a column may hold, which anybody may know: its values, or edges between which its numbers or times are counted."""
 
-    values: Labels | None = None
-    edges: Annotated[tuple[Edge, ...], Field(min_length=2, max_length=_MOST_EDGES)] | None = None
+    values: Annotated[Labels, Field(max_length=_MOST_VALUES)] | None = None
+    edges: Annotated[tuple[Edge, ...], Field(min_length=2, max_length=_MOST_VALUES)] | None = None
 
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> PublicDomain:
         if (self.values is None) == (self.edges is None):
             message = "wanted values or edges, found both or neither"
             raise ValueError(message)
-        numbers = [float(edge) for edge in self.edges or () if isinstance(edge, int | float)]
-        times = [str(edge) for edge in self.edges or () if not isinstance(edge, int | float)]
-        rise = all(low < high for low, high in pairwise(numbers)) and all(low < high for low, high in pairwise(times))
-        if (numbers and times) or not rise:
+        kinds = {isinstance(edge, int | float) for edge in self.edges or ()}
+        if len(kinds) > 1 or any(low >= high for low, high in pairwise(self.measured)):
             message = "wanted edges that rise, all of them numbers or all of them dates or times"
             raise ValueError(message)
         return self
+
+    @property
+    def measured(self) -> tuple[float, ...]:
+        """The edges, times in microseconds since 1970; a time without a zone is one of UTC."""
+        return tuple(float(edge) if isinstance(edge, int | float) else _micros(edge) for edge in self.edges or ())
+
+
+def _micros(edge: date) -> float:
+    moment = edge if isinstance(edge, datetime) else datetime.combine(edge, time())
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)
 
 
 class Privacy(_Part):
@@ -191,7 +200,7 @@ class Privacy(_Part):
     cap: float = Field(default=3.0, gt=0)
     """Epsilon that all profiles together may spend on a unit of a source, ever."""
     domains: Mapping[str, PublicDomain] = Field(default_factory=dict)
-    """What columns may hold, by their name or a glob: with mode ``dp`` nothing is spent to find it out. The last match wins."""
+    """What columns may hold, by their name or a glob: with mode ``dp`` next to nothing is spent to find it out. The last match wins."""
 
     @model_validator(mode="after")
     def _says_all_that_its_mode_asks(self) -> Privacy:

@@ -404,7 +404,7 @@ k = 10    # nothing that fewer rows than this share is learned
 # mode = "dp"    # differential privacy for each of these units, instead of k; needs: pip install "dbmirror[dp]"
 # epsilon = 1.0
 # cap = 3.0    # what all such profiles together may spend on a unit
-# [privacy.domains]    # with "dp": what anybody knows of columns, beside CHECKs and enumerations, so that nothing is spent to find it out
+# [privacy.domains]    # with "dp": what anybody knows of columns, beside CHECKs and enumerations, so that next to nothing is spent to find it out
 # "source.schema.relation.column" = { edges = [0, 10, 100, 1000] }    # or values = ["a", "b"]; globs work, the last match wins
 
 # [compare]    # scores from 0 to 1 below which `mirror run` and `mirror compare` end with exit code 3

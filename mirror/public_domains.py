@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 
 from mirror.checks import Domain, domains
@@ -17,7 +16,7 @@ from mirror_profiles.private.public import Declared
 from mirror_profiles.structure import MIRRORED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from mirror.config import Config, PublicDomain
     from mirror_connectors.base import Engine
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 _MOST = 400
 """Values that a column may have one by one."""
+_FAR = 2**62
 
 
 def public_domains(
@@ -56,19 +56,26 @@ def public_domains(
 
 def _checked(domain: Domain, column: Column) -> Declared | None:
     """Return what a CHECK says, where it lists values or bounds few enough whole numbers; None otherwise."""
-    if domain.values is not None and is_text(column.type):
-        return Declared(labels=domain.values)
-    if not pa.types.is_integer(column.type):
+    if domain.values is not None and len(domain.values) <= _MOST and is_text(column.type):
+        return Declared(labels=tuple(dict.fromkeys(domain.values)))
+    if not _is_whole(column):
         return None
     if domain.values is not None:
-        return _whole(sorted({int(float(value)) for value in domain.values}))
+        numbers = [float(value) for value in domain.values]
+        return _numbers(int(number) for number in numbers if number.is_integer())
     if domain.low is None or domain.high is None or domain.high - domain.low >= _MOST:
         return None
-    return _whole(range(int(np.ceil(domain.low)), int(np.floor(domain.high)) + 1))
+    return _numbers(range(math.ceil(domain.low), math.floor(domain.high) + 1))
 
 
-def _whole(values: range | list[int]) -> Declared | None:
-    return Declared(ranges=tuple((value, value + 1) for value in values)) if values else None
+def _is_whole(column: Column) -> bool:
+    return pa.types.is_integer(column.type) or (pa.types.is_decimal(column.type) and column.type.scale <= 0)
+
+
+def _numbers(values: Iterable[int]) -> Declared | None:
+    """Return whole numbers, those left out that no database has."""
+    some = sorted({value for value in values if abs(value) < _FAR})
+    return Declared(ranges=tuple((value, value + 1) for value in some)) if 0 < len(some) <= _MOST else None
 
 
 def _declared(said: PublicDomain, column: Column, glob: str) -> Declared:
@@ -76,30 +83,16 @@ def _declared(said: PublicDomain, column: Column, glob: str) -> Declared:
     type_ = column.type
     number = pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
     moment = pa.types.is_timestamp(type_) or pa.types.is_date(type_)
+    found = None
     if said.values and is_text(type_):
-        return Declared(labels=tuple(map(str, said.values)))
-    if said.values and pa.types.is_integer(type_) and all(isinstance(value, int) for value in said.values):
-        found = _whole(sorted({int(value) for value in said.values}))
+        found = Declared(labels=tuple(dict.fromkeys(map(str, said.values))))
+    elif said.values and _is_whole(column):
+        whole = [value for value in said.values if isinstance(value, int)]
+        found = _numbers(whole) if len(whole) == len(said.values) else None
     elif said.edges and (number or moment) and all(isinstance(edge, int | float) is number for edge in said.edges):
-        edges = [float(edge) if isinstance(edge, int | float) else _micros(edge) for edge in said.edges]
-        decimals = max(_digits(edge) for edge in said.edges)
-        found = Declared(ranges=tuple(pairwise(edges)), decimals=decimals)
-    else:
-        found = None
+        found = Declared(ranges=tuple(pairwise(said.measured)))
     if found is None:
         what = "values for text and whole numbers, edges for numbers and for dates and times"
         message = f"privacy.domains: {glob!r} is for a column of type {column.native}; wanted {what}"
         raise ConfigError(message)
     return found
-
-
-def _micros(edge: object) -> float:
-    """Return microseconds since 1970; a time without a zone is one of UTC."""
-    if isinstance(edge, datetime) and edge.tzinfo is not None:
-        edge = edge.astimezone(UTC).replace(tzinfo=None)
-    return float(np.datetime64(str(edge), "us").astype(np.int64))
-
-
-def _digits(edge: object) -> int:
-    """Return how many digits after the point an edge is written with."""
-    return len(str(edge).partition(".")[2].rstrip("0")) if isinstance(edge, float) else 0

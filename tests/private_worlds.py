@@ -91,7 +91,7 @@ DECLARED = Public(
         (ORDER, "state"): Declared(labels=("open", "paid", "sent", "lost")),
         (ORDER, "placed"): Declared(ranges=tuple(pairwise(MONTHS))),
         (LINE, "pieces"): Declared(ranges=tuple((float(n), n + 1.0) for n in range(2, 7))),
-        (CUSTOMER, "score"): Declared(ranges=((-2.0, -0.5), (-0.5, 0.5), (0.5, 2.0)), decimals=1),
+        (CUSTOMER, "score"): Declared(ranges=((-2.0, -0.5), (-0.5, 0.5), (0.5, 2.0))),
     }
 )
 """What columns are said to hold."""

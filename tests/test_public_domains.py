@@ -92,7 +92,7 @@ def test_the_configuration_goes_before_checks_and_its_last_match_before_others(s
         "*.grade" = { values = [5, 1] }
         """,
     )
-    assert found["late"] == Declared(ranges=((-60, 0), (0, 7.25), (7.25, 240)), decimals=2)
+    assert found["late"] == Declared(ranges=((-60, 0), (0, 7.25), (7.25, 240)))
     assert found["channel"].labels == ("web", "desk", "phone")
     assert found["grade"] == Declared(ranges=((1, 2), (5, 6)))
     day = np.array(["2024-01-01", "2024-07-01", "2025-01-01"], dtype="datetime64[us]").astype(np.int64).tolist()
@@ -122,6 +122,10 @@ def test_a_domain_that_fits_no_column_is_refused(shop: Path, domain: str, wanted
         ("{ edges = [2, 1] }", "edges that rise"),
         ("{ edges = [1, 2024-01-01] }", "edges that rise, all of them numbers or all of them dates or times"),
         ("{ edges = [0, inf] }", "finite"),
+        ("{ edges = [0, 1" + "0" * 400 + "] }", "less than or equal to"),
+        ("{ edges = [2024-01-01, 2024-01-01T00:00:00] }", "edges that rise"),
+        ("{ edges = [2024-01-01T00:00:00Z, 2024-01-01T00:00:00+05:00] }", "edges that rise"),
+        ("{ values = [" + "1, " * 401 + "] }", "at most 400"),
         ("{ edges = [0, 1], values = [1] }", "wanted values or edges, found both or neither"),
         ("{}", "wanted values or edges, found both or neither"),
     ],
@@ -145,8 +149,56 @@ def test_a_profile_has_the_cells_that_were_declared(shop: Path) -> None:
     marginals = {column.name: column.marginal for column in made.relation(VISIT).columns}
     late, month, channel = marginals["late"], marginals["month"], marginals["channel"]
     assert isinstance(late, Numeric)
-    assert (late.edges, late.decimals) == ((-100, 0, 10, 99), 0)
+    # as fine as before, and not as the edges are
+    assert late.edges == pytest.approx((-100, 0, 10, 99.9))
+    assert late.decimals == 1
     assert isinstance(month, Numeric)
     assert month.atoms == tuple(range(1, 13))
     assert isinstance(channel, Categorical)
     assert channel.values == ("web", "desk")
+
+
+@pytest.mark.parametrize(
+    ("check", "values"),
+    [
+        ("n > 0.5 AND n < 5.5", (1, 2, 3, 4, 5)),
+        ("n >= 0.5 AND n <= 3", (1, 2, 3)),
+        ("n > 0 AND n < 3", (1, 2)),
+        ("n IN (1e30, 2, 2, 1.5)", (2,)),
+        ("n > 0", ()),
+        ("n BETWEEN 1 AND 1000", ()),
+    ],
+)
+def test_bounds_of_whole_numbers_are_whole(tmp_path: Path, check: str, values: tuple[int, ...]) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.execute(
+            f"CREATE TABLE visit (id INTEGER PRIMARY KEY, n INTEGER CHECK ({check}), t TEXT CHECK (t IN ('b', 'a', 'b')))"
+        )
+    found = said(tmp_path)
+    assert found.pop("t") == Declared(labels=("b", "a"))
+    assert found == ({"n": Declared(ranges=tuple((n, n + 1) for n in values))} if values else {})
+
+
+def test_a_time_has_the_zone_that_it_is_spelled_with(shop: Path) -> None:
+    found = said(shop, '[privacy.domains]\n"*.day" = { edges = [2024-01-01T00:00:00+05:00, 2024-01-01T00:00:00] }')
+    (low, high) = found["day"].ranges[0]
+    assert high - low == 5 * 3600 * 1e6
+
+
+def test_labels_are_told_by_their_collation_and_what_is_none_of_them_is_withheld(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.execute(
+            "CREATE TABLE visit (id INTEGER PRIMARY KEY, kind TEXT COLLATE NOCASE NOT NULL CHECK (kind IN ('free', 'team')), place TEXT)"
+        )
+        rows = [(n, "Team" if n % 4 else "free", "here" if n % 5 else "there") for n in range(4000)]
+        connection.executemany("INSERT INTO visit VALUES (?, ?, ?)", rows)
+    (tmp_path / "mirror.toml").write_text(HEAD + '[privacy.domains]\n"*.place" = { values = ["here", "nowhere"] }\n')
+    api.profile(tmp_path / "mirror.toml")
+    made = job.saved_profile(config.load(tmp_path / "mirror.toml", needs=("sources",)))
+    marginals = {column.name: column.marginal for column in made.relation(VISIT).columns}
+    kind, place = marginals["kind"], marginals["place"]
+    assert isinstance(kind, Categorical)
+    assert kind.weights[1] == pytest.approx(0.75, abs=0.05)
+    assert isinstance(place, Categorical)
+    assert place.withheld == pytest.approx(0.2, abs=0.05)
+    assert any("visit.place" in str(one) and "not declared" in str(one) for one in made.findings)

@@ -66,7 +66,7 @@ def measure(
     Two worlds are neighbours if one has one more row of a relation in ``unit``, with everything that hangs from it. All that is said
     of relations that hang from them adds up to the budget. Of a relation that does not, the unit is a row, with the same
     budget for each: its rows are nobody else's. Of what is ``public`` nothing is protected: rows of relations, and what columns may
-    hold; a number or time beyond that is taken for the nearest, other text for what few have. Half of ``delta`` is for the
+    hold; a number or time beyond that is taken for the nearest, other text is withheld. Half of ``delta`` is for the
     discovery of categories, half for the conversion from zCDP (Bun and Steinke 2016, proposition 1.3). ``drawing`` is called
     when all rows are read and before any noise is drawn.
 
@@ -180,7 +180,7 @@ def _learned(
     profile = RelationProfile(
         name, number, profiles, str(owner) if owner else None, released=by_mechanism("gaussian", rho)
     )
-    what = "values that few units have were not released; those that were stand for them"
+    what = "values that few units have, or that were not declared, were not released; those that were stand for them"
     findings = tuple(Finding(f"{name}.{one.name}", what) for one in codes.values() if one.withheld)
     return _Told(profile, rho, degrees, codes, findings)
 

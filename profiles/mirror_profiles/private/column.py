@@ -13,6 +13,7 @@ from mirror_profiles import columns
 from mirror_profiles.columns import numeric, temporal
 from mirror_profiles.columns.kinds import Boolean, Categorical, Empty, Identifier, Numeric, Opaque, Temporal, Text, Tick
 from mirror_profiles.columns.text import UUID_MASK, lengths_of
+from mirror_profiles.matching import fold
 from mirror_profiles.private import cells as grid
 from mirror_profiles.private.counting import Budget, Table, counted, least_bound, together, within
 from mirror_profiles.private.tables import Margin
@@ -149,9 +150,11 @@ def domain(
     if pa.types.is_boolean(type_):
         return Domain(column.name, Boolean(0.5), columns.encode(Boolean(0.5), values), column.nullable)
     if columns.is_text(type_):
-        labels = column.enum or (declared.labels if declared is not None else ())
-        if labels:
-            return _listed(column, labels, values)
+        if column.enum is not None:
+            return _listed(column, column.enum, values, column.collation)
+        if declared is not None and declared.labels:
+            listed = _listed(column, declared.labels, values, column.collation)
+            return _covered(listed, rows, budget.part(_FOR_COVER))[0]
         return _text(relation, column, values, rows, budget, categories)
     if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
         return _number(column, values, rows, budget, declared)
@@ -221,8 +224,6 @@ def _number(column: Column, values: pa.Array, rows: Rows, budget: Budget, declar
     spent, decimals = 0.0, 0
     if pa.types.is_decimal(values.type):
         decimals = max(min(values.type.scale, _DIGITS - 1), 0)
-    elif pa.types.is_floating(values.type) and declared is not None:
-        decimals = min(declared.decimals, _DIGITS)
     elif pa.types.is_floating(values.type):
         digits = np.where(there, _digits(floats), -1)
         part = budget.part(_FOR_FINENESS)
@@ -303,15 +304,17 @@ def _gridded(column: Column, found: _Steps, rows: Rows, budget: Budget, spent: f
 
     cells = grid.refined(grid.coarse(found.kind, found.per_day or 1), found.per_day, count)
     spent += sum(noisy.rho for _, noisy in rounds)
-    if not len(cells):
-        return Domain(column.name, Empty(withheld=True), found.there.astype(np.int16), column.nullable, spent)
     made = _celled(column, found, cells, spent)
+    if not len(cells):
+        return made
     # the first cells were counted with what lay where nothing else did
     return replace(made, looks=tuple(_look(cells, made.size, *one) for one in rounds[1:]))
 
 
 def _celled(column: Column, found: _Steps, cells: grid.Cells, spent: float) -> Domain:
     """Return the domain that cells make; a value beyond all of them is taken to lie in the nearest."""
+    if not len(cells):
+        return Domain(column.name, Empty(withheld=True), found.there.astype(np.int16), column.nullable, spent)
     even = np.full(len(cells), 1 / len(cells))
     marginal = grid.marginal(cells, even, found.decimals, found.step)
     codes = np.where(found.there, grid.codes(cells)[cells.of(found.steps)], 0).astype(np.int16)
@@ -365,13 +368,23 @@ def _text(
     return replace(_gridded(column, _Steps(lengths, there, "count"), rows, budget, spent), lengths=True)
 
 
-def _listed(column: Column, labels: Sequence[str], values: pa.Array) -> Domain:
-    """Return the domain of text whose values are known; another value is taken for one that was not discovered."""
+def _listed(column: Column, labels: Sequence[str], values: pa.Array, collation: str | None) -> Domain:
+    """Return the domain of text whose values are known; what is none of them, as a collation has it, has no code."""
     marginal = Categorical(tuple(labels), (1 / len(labels),) * len(labels), 0.0)
+    folded, known = (fold(one, collation) for one in (values, pa.array(labels, values.type)))
     there = pc.is_valid(values).to_numpy(zero_copy_only=False)
-    places = pc.index_in(values, value_set=pa.array(labels, values.type)).fill_null(-1).to_numpy(zero_copy_only=False)
+    places = pc.index_in(folded, value_set=known).fill_null(-1).to_numpy(zero_copy_only=False)
     codes = np.where(there, np.where(places < 0, -1, places + 1), 0).astype(np.int16)
     return Domain(column.name, marginal, codes, column.nullable)
+
+
+def _covered(found: Domain, rows: Rows, budget: Budget) -> tuple[Domain, float]:
+    """Release what share of values the domain lists; the others are said to be withheld where that is certain."""
+    noisy = counted(np.where(found.codes < 0, 2, np.minimum(found.codes, 1)).astype(np.int64), 3, rows, budget)
+    _, inside, outside = noisy.values.clip(0).tolist()
+    share = inside / (inside + outside) if inside + outside else 1.0
+    withheld = 1 - share if outside > 2 * noisy.scale else 0.0
+    return replace(found, rho=found.rho + noisy.rho, withheld=withheld), share
 
 
 def _discovered(
@@ -396,17 +409,8 @@ def _discovered(
     listed = sorted(chosen, key=lambda name: (-chosen[name], name))[:_MOST_CATEGORIES]
     if not listed:
         return None, categories.rho
-    marginal = Categorical(tuple(listed), (1 / len(listed),) * len(listed), 0.0)
-    known = pc.index_in(values, value_set=pa.array(listed, values.type)).fill_null(-1)
-    codes = np.where(place < 0, 0, known.to_numpy(zero_copy_only=False).astype(np.int16) + 1)
-    codes = np.where((place >= 0) & (codes == 0), -1, codes).astype(np.int16)
-    covered = counted(np.where(codes < 0, 2, np.minimum(codes, 1)).astype(np.int64), 3, rows, budget)
-    _, inside, outside = covered.values.clip(0).tolist()
-    spent = categories.rho + covered.rho
-    if inside < _COVERED * (inside + outside):
-        return None, spent
-    withheld = outside / (inside + outside) if outside > 2 * covered.scale else 0.0
-    return Domain(column.name, marginal, codes, column.nullable, spent, withheld=withheld), spent
+    found, share = _covered(replace(_listed(column, listed, values, None), rho=categories.rho), rows, budget)
+    return (found if share >= _COVERED else None), found.rho
 
 
 def _holders(place: np.ndarray, size: int, rows: Rows) -> np.ndarray:

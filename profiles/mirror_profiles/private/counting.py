@@ -168,12 +168,17 @@ def _recounted(
         sums = contributions.beyond(table.cells, len(part), rows, part, clip=int(clip))
         noisy = left.account.counts(sums.values, sensitivity=sums.sensitivity, grid=sums.grid, rho=left.rho * mine)
         cost = before.rho + each.rho + noisy.rho
-        if np.abs(noisy.values).sum() > _TOO_FAR * about:
+        if np.abs(noisy.values).sum() - _noise_of(noisy) > _TOO_FAR * about:
             # there must be many more rows than was found: what is beyond shares of them says little
             found.append(replace(before, rho=cost))
         else:
             found.append(replace(noisy, values=noisy.values + about * part / contributions.PARTS, rho=cost))
     return found
+
+
+def _noise_of(noisy: Noisy) -> float:
+    """Return the L1 norm that noise is expected to have."""
+    return float(len(noisy.values) * noisy.scale * np.sqrt(2 / np.pi))
 
 
 def _norms(table: Table, shares: np.ndarray, rows: Rows, held: np.ndarray, budget: Budget) -> np.ndarray:
@@ -211,11 +216,16 @@ def _settled(
     """
     beyond = (norms[:, None, :] - _BOUNDS[:, None]).clip(0) @ units
     clips, parts = np.ones(len(norms)), np.full(len(norms), 1 / len(norms))
+    sizes_ = np.array([len(part) for part in shares])
     for _ in range(_SETTLING):
         each = (noise / np.sqrt(parts))[:, None] * _BOUNDS
         # of a cell that it hides noise takes all there is, and puts it elsewhere
         moved = np.array([np.minimum(2 * part[:, None], one).sum(0) for part, one in zip(shares, each, strict=True)])
-        chosen = (_BEYOND * beyond + moved / 2).argmin(1)
+        lost = _BEYOND * beyond + moved / 2
+        # bounds whose noise alone is more than all rows are good for nothing
+        drowned = sizes_[:, None] * each > _TOO_FAR
+        lost[:, 1:][drowned[:, 1:]] = np.inf
+        chosen = lost.argmin(1)
         # all noise together is least when budgets are as the power of two thirds of how much each table has
         weight = (moved[np.arange(len(chosen)), chosen] * np.sqrt(parts)) ** (2 / 3)
         clips, parts = _BOUNDS[chosen], weight / weight.sum()

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mirror_connectors.schema import RelationName
 
 
+_ROUNDED = 1e-9
+
+
 @dataclass(frozen=True, slots=True)
 class Declared:
     """What a column may hold."""
@@ -23,14 +26,13 @@ class Declared:
     """Of text: all there are."""
     ranges: tuple[tuple[float, float], ...] = ()
     """Of numbers, and of times in microseconds since 1970: from the one up to, not with, the other; rising, none within another."""
-    decimals: int = 0
-    """Digits that floating numbers show."""
 
     def cells(self, step: float) -> Cells:
-        """Return the ranges as cells of whole steps of a length; one that is no longer than a step is of one step."""
-        low, high = np.rint(np.array(self.ranges) / step).clip(-FAR, FAR).astype(np.int64).T
-        apart = np.flatnonzero(np.diff(low, prepend=low[0] - 1) > 0)
-        return Cells(low[apart], np.maximum(high[apart], low[apart] + 1))
+        """Return the ranges as cells of whole steps of a length, those left out that hold none."""
+        # a step lies in a range where it is no less than the one end and less than the other, but for how floats are rounded
+        edges = np.ceil(np.array(self.ranges, dtype=float) / step - _ROUNDED).clip(-FAR, FAR).astype(np.int64)
+        low, high = edges[edges[:, 0] < edges[:, 1]].T
+        return Cells(low, high)
 
 
 @dataclass(frozen=True, slots=True)

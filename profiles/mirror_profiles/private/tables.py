@@ -23,10 +23,13 @@ class Margin:
 
     @property
     def shares(self) -> np.ndarray:
-        """Shares of the codes, none negative, that sum to 1; even where nothing is known."""
+        """Shares of the codes, none negative, that sum to 1; even among those that there may be where nothing is known."""
         total = float(self.counts.clip(0).sum())
-        found = on_simplex(self.counts, total)
-        return found / total if total > 0 else np.full(len(found), 1 / len(found))
+        if total > 0:
+            return on_simplex(self.counts, total) / total
+        # of a code that cannot be, it is certain that nothing has it
+        open_ = self.variances > 0 if self.variances.any() else np.ones(len(self.counts), dtype=bool)
+        return open_ / int(open_.sum())
 
     def learned(self, groups: np.ndarray, totals: np.ndarray, variances: np.ndarray | float) -> Margin:
         """Return the margin with another look at sums over groups of codes taken into account, each by the inverse of its variance."""

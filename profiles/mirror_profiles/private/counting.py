@@ -38,6 +38,8 @@ _SEEN = 250.0
 """Units times the root of rho, below which noise hides how units differ, and so by how much counts would be beyond shares."""
 _TOO_FAR = 1.0
 """Of the rows, those that may lie elsewhere than the first count had it, counted where they are and where they are not."""
+_DROWNED = 4.0
+"""Of the rows, as many as noise may move where it is still asked for."""
 _BEYOND = 0.5
 """Total variation that comes of a row that is not counted beyond shares: it is missing in one cell."""
 _ALIKE = np.concatenate([[0.0], np.geomspace(1e-4, 1, 60)])
@@ -222,8 +224,8 @@ def _settled(
         # of a cell that it hides noise takes all there is, and puts it elsewhere
         moved = np.array([np.minimum(2 * part[:, None], one).sum(0) for part, one in zip(shares, each, strict=True)])
         lost = _BEYOND * beyond + moved / 2
-        # bounds whose noise alone is more than all rows are good for nothing
-        drowned = sizes_[:, None] * each > _TOO_FAR
+        # bounds whose noise alone is several times all rows are good for nothing
+        drowned = sizes_[:, None] * each > _DROWNED
         lost[:, 1:][drowned[:, 1:]] = np.inf
         chosen = lost.argmin(1)
         # all noise together is least when budgets are as the power of two thirds of how much each table has

@@ -45,7 +45,7 @@ _EXACT = 16
 """Scores are whole numbers of this part of a row's least weight."""
 _LEAST = 0.1
 """Of the rows, those that a pair must move from where independence has them, counted where they are and where they are not."""
-_OF_NOISE = 0.3
+_OF_NOISE = 0.15
 """The same, as a part of those that noise will move in its table: about what is left of noise that was taken out (`fitting`)."""
 _NOISE = 6.0
 """Of a table's rows, as many as noise may move: a pair's groups are so few that it moves no more."""

@@ -25,7 +25,7 @@ COLUMNS = (
     *("dep_delay", "arr_delay", "distance", "air_time"),
 )
 WHOLE = {"month": (1, 12), "day": (1, 31), "hour": (0, 23)}
-"""What their CHECKs allow, where it is declared what columns hold."""
+"""Least and greatest, where it is declared what columns hold."""
 FIRST = {"dep_delay": -100, "arr_delay": -100}
 """Where the first bin starts that the comparison has no edge for."""
 LISTED = ("carrier", "origin", "dest")

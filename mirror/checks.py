@@ -196,11 +196,9 @@ def _bound(column: exp.Expr, value: exp.Expr, sign: str, relation: Relation) -> 
     if found is None:
         return None
     number, step = found
-    if pa.types.is_integer(relation.column(column.name).type):
+    if pa.types.is_integer(relation.column(column.name).type) and 0 < number % 1 < 1:
         # a bound between whole numbers is one at the next of them
-        if sign in (">", ">="):
-            return Domain(low=math.floor(number) + 1 if sign == ">" else math.ceil(number))
-        return Domain(high=math.ceil(number) - 1 if sign == "<" else math.floor(number))
+        number = math.floor(number) if sign in (">", "<=") else math.ceil(number)
     if sign in (">", ">="):
         return Domain(low=number + step if sign == ">" else number)
     return Domain(high=number - step if sign == "<" else number)

@@ -51,7 +51,8 @@ Labels = Annotated[
 
 
 _FAR = 2**63
-_MOST_VALUES = 400
+MOST_VALUES = 400
+"""Values, or edges of ranges, that may be declared of a column."""
 Edge = Annotated[int, Field(ge=-_FAR, le=_FAR)] | Annotated[float, Field(allow_inf_nan=False)] | datetime | date
 
 
@@ -163,8 +164,8 @@ class Rule(_Part):
 class PublicDomain(_Part):
     """What a column may hold, which anybody may know: its values, or edges between which its numbers or times are counted."""
 
-    values: Annotated[Labels, Field(max_length=_MOST_VALUES)] | None = None
-    edges: Annotated[tuple[Edge, ...], Field(min_length=2, max_length=_MOST_VALUES)] | None = None
+    values: Annotated[Labels, Field(max_length=MOST_VALUES)] | None = None
+    edges: Annotated[tuple[Edge, ...], Field(min_length=2, max_length=MOST_VALUES)] | None = None
 
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> PublicDomain:
@@ -280,11 +281,10 @@ class Config(_Part):
 
     def meaning_for(self, name: RelationName, column: str) -> str | None:
         """Return what the last rule that says so takes a column to mean: ``none`` for nothing; None where no rule says."""
-        spelled = [f"{one}.{column}" for one in _spellings(name)]
         said = (
             rule.meaning or (rule.generate if rule.generate in list(Meaning) else None)
             for rule in reversed(self.rules)
-            if rule.match is not None and any(fnmatchcase(wanted, rule.match) for wanted in spelled)
+            if rule.match is not None and matches(rule.match, name, column)
         )
         return next((one for one in said if one is not None), None)
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from mirror.checks import Domain, domains
-from mirror.config import matches
+from mirror.config import MOST_VALUES, matches
 from mirror_connectors.errors import ConfigError
 from mirror_profiles.columns import is_text
+from mirror_profiles.private.cells import FAR
 from mirror_profiles.private.public import Declared
+from mirror_profiles.private.world import keyed
 from mirror_profiles.structure import MIRRORED
 
 if TYPE_CHECKING:
@@ -22,25 +24,24 @@ if TYPE_CHECKING:
     from mirror_connectors.base import Engine
     from mirror_connectors.schema import Column, RelationName, Schema
 
-_MOST = 400
-"""Values that a column may have one by one."""
-_FAR = 2**62
-
 
 def public_domains(
     config: Config, schema: Schema, engines: Mapping[str, Engine]
 ) -> dict[tuple[RelationName, str], Declared]:
     """Return what columns may hold; what the configuration says goes before CHECKs.
 
-    Raises ConfigError for a glob that matches no column, and for a domain that is none of its column's type.
+    Of keys and enumerations, and of what the database generates, there is nothing to say. Raises ConfigError for a glob that matches
+    no other column, and for a domain that is none of its column's type.
     """
     found: dict[tuple[RelationName, str], Declared] = {}
     unused = set(config.privacy.domains)
     for relation in schema:
         if relation.kind not in MIRRORED:
             continue
-        checked = domains(relation, engines[relation.name.source])[0]
+        checked, named = domains(relation, engines[relation.name.source])[0], keyed(schema, relation)
         for column in relation.columns:
+            if column.name in named or column.enum is not None or column.generated is not None:
+                continue
             said = [glob for glob in config.privacy.domains if matches(glob, relation.name, column.name)]
             unused -= set(said)
             one = _checked(checked[column.name], column) if column.name in checked else None
@@ -49,21 +50,23 @@ def public_domains(
             if one is not None:
                 found[relation.name, column.name] = one
     if unused:
-        message = f"privacy.domains: wanted columns that match {min(unused)!r}, found none"
+        message = (
+            f"privacy.domains: wanted columns that match {min(unused)!r} and are no keys or enumerations, found none"
+        )
         raise ConfigError(message)
     return found
 
 
 def _checked(domain: Domain, column: Column) -> Declared | None:
     """Return what a CHECK says, where it lists values or bounds few enough whole numbers; None otherwise."""
-    if domain.values is not None and len(domain.values) <= _MOST and is_text(column.type):
+    if domain.values is not None and len(domain.values) <= MOST_VALUES and is_text(column.type):
         return Declared(labels=tuple(dict.fromkeys(domain.values)))
     if not _is_whole(column):
         return None
     if domain.values is not None:
         numbers = [float(value) for value in domain.values]
         return _numbers(int(number) for number in numbers if number.is_integer())
-    if domain.low is None or domain.high is None or domain.high - domain.low >= _MOST:
+    if domain.low is None or domain.high is None or domain.high - domain.low >= MOST_VALUES:
         return None
     return _numbers(range(math.ceil(domain.low), math.floor(domain.high) + 1))
 
@@ -74,8 +77,8 @@ def _is_whole(column: Column) -> bool:
 
 def _numbers(values: Iterable[int]) -> Declared | None:
     """Return whole numbers, those left out that no database has."""
-    some = sorted({value for value in values if abs(value) < _FAR})
-    return Declared(ranges=tuple((value, value + 1) for value in some)) if 0 < len(some) <= _MOST else None
+    some = sorted({value for value in values if abs(value) < FAR})
+    return Declared(ranges=tuple((value, value + 1) for value in some)) if 0 < len(some) <= MOST_VALUES else None
 
 
 def _declared(said: PublicDomain, column: Column, glob: str) -> Declared:
@@ -92,7 +95,7 @@ def _declared(said: PublicDomain, column: Column, glob: str) -> Declared:
     elif said.edges and (number or moment) and all(isinstance(edge, int | float) is number for edge in said.edges):
         found = Declared(ranges=tuple(pairwise(said.measured)))
     if found is None:
-        what = "values for text and whole numbers, edges for numbers and for dates and times"
+        what = "values for text and whole numbers, edges for numbers, dates and timestamps"
         message = f"privacy.domains: {glob!r} is for a column of type {column.native}; wanted {what}"
         raise ConfigError(message)
     return found

@@ -37,7 +37,7 @@ url = "sqlite:///shop.db"
 [privacy]
 unit = "shop.main.visit"
 mode = "dp"
-epsilon = 1.0
+epsilon = 10.0
 cap = 20.0
 """
 
@@ -102,7 +102,14 @@ def test_the_configuration_goes_before_checks_and_its_last_match_before_others(s
 @pytest.mark.parametrize(
     ("domain", "wanted"),
     [
-        ('"*.lat" = { edges = [0, 1] }', "wanted columns that match '*.lat', found none"),
+        (
+            '"*.lat" = { edges = [0, 1] }',
+            "wanted columns that match '*.lat' and are no keys or enumerations, found none",
+        ),
+        (
+            '"*.id" = { values = [1, 2] }',
+            "wanted columns that match '*.id' and are no keys or enumerations, found none",
+        ),
         ('"*.note" = { edges = [0, 1] }', "'*.note' is for a column of type TEXT; wanted values for text"),
         ('"*.late" = { values = ["a"] }', "'*.late' is for a column of type DOUBLE"),
         ('"*.late" = { edges = [2024-01-01, 2025-01-01] }', "'*.late' is for a column of type DOUBLE"),
@@ -166,6 +173,7 @@ def test_a_profile_has_the_cells_that_were_declared(shop: Path) -> None:
         ("n > 0 AND n < 3", (1, 2)),
         ("n IN (1e30, 2, 2, 1.5)", (2,)),
         ("n > 0", ()),
+        ("n > 1e400 OR n IS NULL", ()),
         ("n BETWEEN 1 AND 1000", ()),
     ],
 )

@@ -67,7 +67,7 @@ def measure(
     of relations that hang from them adds up to the budget. Of a relation that does not, the unit is a row, with the same
     budget for each: its rows are nobody else's. Of what is ``public`` nothing is protected: rows of relations, and what columns may
     hold; a number or time beyond that is taken for the nearest, other text is withheld. Half of ``delta`` is for the
-    discovery of categories, half for the conversion from zCDP (Bun and Steinke 2016, proposition 1.3). ``drawing`` is called
+    discovery of categories, half for the conversion from zCDP (Canonne, Kamath and Steinke 2020, proposition 12). ``drawing`` is called
     when all rows are read and before any noise is drawn.
 
     Raises ReadError when a relation cannot be read, PrivacyError when one cannot be copied or OpenDP is not installed.

@@ -113,7 +113,7 @@ def _balanced(rows: Rows, noise: float) -> int:
 
 
 def expected(size: int, rows: Rows, budget: Budget) -> float:
-    """Return about the L1 norm of the noise that `counted` adds to a table of so many cells, as a share of the rows that it counts."""
+    """Return about the L1 norm of the noise that `counted` adds at least to a table of so many cells, as a share of the rows that it counts."""
     if not budget.rho:
         return float("inf")
     clip = least_bound(rows)
@@ -218,16 +218,15 @@ def _settled(
     """
     beyond = (norms[:, None, :] - _BOUNDS[:, None]).clip(0) @ units
     clips, parts = np.ones(len(norms)), np.full(len(norms), 1 / len(norms))
-    sizes_ = np.array([len(part) for part in shares])
+    cells = np.array([len(part) for part in shares])
     for _ in range(_SETTLING):
         each = (noise / np.sqrt(parts))[:, None] * _BOUNDS
         # of a cell that it hides noise takes all there is, and puts it elsewhere
         moved = np.array([np.minimum(2 * part[:, None], one).sum(0) for part, one in zip(shares, each, strict=True)])
         lost = _BEYOND * beyond + moved / 2
         # bounds whose noise alone is several times all rows are good for nothing
-        drowned = sizes_[:, None] * each > _DROWNED
-        lost[:, 1:][drowned[:, 1:]] = np.inf
-        chosen = lost.argmin(1)
+        drowned = (cells[:, None] * each > _DROWNED) & (_BOUNDS[0] < _BOUNDS)
+        chosen = np.where(drowned, np.inf, lost).argmin(1)
         # all noise together is least when budgets are as the power of two thirds of how much each table has
         weight = (moved[np.arange(len(chosen)), chosen] * np.sqrt(parts)) ** (2 / 3)
         clips, parts = _BOUNDS[chosen], weight / weight.sum()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _ROUNDED = 1e-9
+"""Of a step: how far an edge that is a whole number of steps may be from it once it is divided."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,9 +154,12 @@ class _Chooser:
         # of each row: small numbers, since all columns' are held at once; those of pairs are below the square of `_COARSE` and a NULL
         self.groups: dict[int, np.ndarray] = {}
         self.heights: dict[int, int] = {}
+        self.shares: dict[int, np.ndarray] = {}
         nodes: list[Known | Learned] = [*free, *around]
         for one in nodes:
-            groups = tables.grouped(_shares(one), one.order, _COARSE, nominal=one.nominal)
+            shares = _shares(one)
+            groups = tables.grouped(shares, one.order, _COARSE, nominal=one.nominal)
+            self.shares[id(one)] = np.bincount(groups, shares)
             self.heights[id(one)] = int(groups.max()) + 1
             self.groups[id(one)] = np.where(one.codes >= 0, groups.astype(np.int16)[one.codes], np.int16(-1))
         self.clip = bounded(rows, _TOLD)
@@ -210,13 +213,12 @@ class _Chooser:
     def _score(self, one: Known | Learned, other: Learned) -> int:
         """Return how far the table of a pair is from independence, beyond what is worth telling."""
         left, right = self.groups[id(one)], self.groups[id(other)]
-        shares = _by_group(other)
-        height, width = self.heights[id(one)], len(shares)
+        height, width = self.heights[id(one)], self.heights[id(other)]
         cells = np.where((left >= 0) & (right >= 0), left * np.int16(width) + right, np.int16(-1))
         found = contributions.flat(cells, height * width, self.rows, clip=self.clip)
         table = found.values.reshape(height, width)
         # where units have several rows, these weigh otherwise than in the shares that were released
-        apart = _apart(table, shares if self.rows.units is None else None)
+        apart = _apart(table, self.shares[id(other)] if self.rows.units is None else None)
         return int(np.floor(_EXACT * (apart - self.worth * float(table.sum()))))
 
 
@@ -233,11 +235,6 @@ def _apart(table: np.ndarray, shares: np.ndarray | None) -> float:
 
 def _shares(one: Known | Learned) -> np.ndarray:
     return one.margin.shares if isinstance(one, Learned) else one.shares
-
-
-def _by_group(one: Learned) -> np.ndarray:
-    shares = one.margin.shares
-    return np.bincount(tables.grouped(shares, one.order, _COARSE, nominal=one.nominal), shares)
 
 
 def scale_of(rows: Rows, budget: Budget) -> float:
